@@ -9,8 +9,8 @@ fail() {
 }
 
 # One at a time: two terminals may ask at once.
-exec 9>.git/setup.lock 2>/dev/null || exec 9>/dev/null
-flock 9 2>/dev/null || true
+exec 9<Makefile
+flock 9
 
 # A moved or copied clone needs a new environment, so the stamp holds the place as well.
 wanted=$({ pwd; cat requirements/*.txt; } | sha256sum)
