@@ -1,0 +1,1 @@
+"""Ways to run a backend: each runtime does what `interface` says."""
