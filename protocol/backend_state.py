@@ -7,9 +7,12 @@ A state is internally tagged by `status`. Statuses may be skipped and never go b
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+
+#: `ip:port`, IPv6 in brackets.
+Address = Annotated[str, msgspec.Meta(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}\Z")]
 
 
 class BackendStatus(enum.StrEnum):
@@ -84,13 +87,13 @@ class Starting(_State, frozen=True, tag="starting"):
 class Waiting(_State, frozen=True, tag="waiting"):
     """The container runs and does not answer yet."""
 
-    address: str
+    address: Address
 
 
 class Ready(_State, frozen=True, tag="ready"):
     """The backend answers at this `ip:port`."""
 
-    address: str
+    address: Address
 
 
 class Terminating(_State, frozen=True, tag="terminating"):

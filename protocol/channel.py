@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from protocol.names import NodeName
+from protocol.spawn import Text
 
 
 class Extension(enum.StrEnum):
@@ -35,8 +36,8 @@ class Extension(enum.StrEnum):
 class Version(msgspec.Struct, frozen=True):
     """What a peer runs. Differing versions are logged, not refused."""
 
-    version: str
-    git_hash: str
+    version: Text
+    git_hash: Text
 
 
 class Handshake(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ class Handshake(msgspec.Struct, frozen=True):
     version: Version
     name: NodeName
     extensions: list[str] | UnsetType = UNSET
-    instance: str | UnsetType = UNSET
+    instance: Text | UnsetType = UNSET
 
     def lists(self, extension: Extension) -> bool:
         """Tell whether this peer knows an extension."""

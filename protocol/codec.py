@@ -5,7 +5,8 @@ Structs to JSON and back. Unknown fields are ignored on reading; malformed frame
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -23,7 +24,7 @@ class InvalidMessage(MalformedMessage):
 
 
 @functools.cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
@@ -41,9 +42,9 @@ def decode(data: bytes | str, kind: type[T]) -> T:
         MalformedMessage: not JSON at all.
     """
     try:
-        message: T = _decoder(kind).decode(data)
+        message: T = _decoder(cast("Hashable", kind)).decode(data)
     except msgspec.ValidationError as error:
         raise InvalidMessage(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise MalformedMessage(str(error)) from error
     return message

@@ -19,8 +19,12 @@ class ConnectRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     key: LenientKeyConfig | None = None
     spawn_config: SpawnConfig | None = None
     user: Text | None = None
-    auth: Any = None
+    auth: dict[str, Any] | None = None
     wait_for_release: Seconds | None = None
+
+    def __repr__(self) -> str:
+        # What `auth` holds is between the application and its backend.
+        return f"ConnectRequest(key={self.key!r}, spawn_config={self.spawn_config!r}, user={self.user!r})"
 
 
 class ConnectResponse(msgspec.Struct, frozen=True, kw_only=True):

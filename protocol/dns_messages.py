@@ -7,13 +7,14 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
+from protocol.spawn import Text
 from protocol.tagging import OneOf
 
 
 class TxtRecordRequest(msgspec.Struct, frozen=True):
     """Which challenge values does this cluster have?"""
 
-    cluster: str
+    cluster: Text
 
 
 class TxtRecordResponse(msgspec.Struct, frozen=True):

@@ -4,16 +4,17 @@ What drones and controllers say to each other. One JSON text frame a message.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
 from protocol.actions import ActionOrder
 from protocol.backend_state import BackendState
+from protocol.channel import Handshake
 from protocol.heartbeats import Heartbeat
 from protocol.keys import Deadlines
 from protocol.metrics import BackendMetrics
+from protocol.names import ActionName, BackendName
+from protocol.spawn import Count
 from protocol.tagging import OneOf
 from protocol.timestamps import Timestamp
 
@@ -21,8 +22,8 @@ from protocol.timestamps import Timestamp
 class BackendEvent(msgspec.Struct, frozen=True):
     """A journalled report: what state a backend is in. Repeated until acknowledged."""
 
-    event_id: int
-    backend_id: str
+    event_id: Count
+    backend_id: BackendName
     state: BackendState
     timestamp: Timestamp
 
@@ -30,20 +31,20 @@ class BackendEvent(msgspec.Struct, frozen=True):
 class AckAction(msgspec.Struct, frozen=True):
     """The drone has an order in its journal."""
 
-    action_id: str
+    action_id: ActionName
 
 
 class RenewKey(msgspec.Struct, frozen=True):
     """A drone asks for another lease; deadlines will count from this clock of its own."""
 
-    backend: str
+    backend: BackendName
     local_time: Timestamp
 
 
 class AckEvent(msgspec.Struct, frozen=True):
     """The controller has stored a report, or knew better already."""
 
-    event_id: int
+    event_id: Count
 
 
 class RenewKeyResponse(msgspec.Struct, frozen=True):
@@ -119,7 +120,7 @@ class ToDrone(OneOf, frozen=True):
 class DronePoll(msgspec.Struct, frozen=True):
     """**ext** One long poll: what the drone has to say, and how long it waits for something to do."""
 
-    handshake: Any
+    handshake: Handshake
     session: str | None
     messages: list[FromDrone]
     wait_ms: int
@@ -128,6 +129,6 @@ class DronePoll(msgspec.Struct, frozen=True):
 class DronePollAnswer(msgspec.Struct, frozen=True):
     """**ext** The answer to a long poll."""
 
-    handshake: Any
+    handshake: Handshake
     session: str
     messages: list[ToDrone]

@@ -23,11 +23,15 @@ class ToExecutor(OneOf, frozen=True):
     terminate: tuple[str, bool] | UnsetType = field(default=UNSET, name="Terminate")
     wait_for_backend: tuple[str, str] | UnsetType = field(default=UNSET, name="WaitForBackend")
 
+    def __repr__(self) -> str:
+        # A spawn carries the static token.
+        return f"ToExecutor({self.tag})"
+
 
 class PrepareResult(OneOf, frozen=True):
     """Whether the image is there now."""
 
-    ok: None | UnsetType = field(default=UNSET, name="Ok")
+    ok: UnsetType | None = field(default=UNSET, name="Ok")
     err: str | UnsetType = field(default=UNSET, name="Err")
 
 
@@ -61,7 +65,7 @@ class OtherFailure(msgspec.Struct, frozen=True):
 class WaitForBackendResult(OneOf, frozen=True):
     """Whether the backend answers."""
 
-    ok: None | UnsetType = field(default=UNSET, name="Ok")
+    ok: UnsetType | None = field(default=UNSET, name="Ok")
     err: Literal["StartupTimeout"] | OtherFailure | UnsetType = field(default=UNSET, name="Err")
 
 

@@ -7,23 +7,24 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from protocol.spawn import Count, Text
 from protocol.timestamps import Timestamp
 
 
 class Capacity(msgspec.Struct, frozen=True):
     """**ext** capacity: what a drone can hold; null where it sets no limit."""
 
-    memory_bytes: int | None
+    memory_bytes: Count | None
     cpus: float | None
-    backends: int | None
+    backends: Count | None
 
 
 class Load(msgspec.Struct, frozen=True):
     """**ext** capacity: what a drone holds now."""
 
-    memory_bytes: int
+    memory_bytes: Count
     cpus: float
-    backends: int
+    backends: Count
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -32,4 +33,4 @@ class Heartbeat(msgspec.Struct, frozen=True):
     local_time: Timestamp
     capacity: Capacity | UnsetType = UNSET
     load: Load | UnsetType = UNSET
-    images: list[str] | None | UnsetType = UNSET
+    images: list[Text] | UnsetType | None = UNSET

@@ -36,8 +36,8 @@ class AcquiredKey(msgspec.Struct, frozen=True):
     token: int
 
 
-class LenientKeyConfig(msgspec.Struct, frozen=True):
-    """A key in a request, where null means absent."""
+class LenientKeyConfig(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A key in a request, where null means absent; written without either."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]+\Z", max_length=256)]
     namespace: ShortText | None = None

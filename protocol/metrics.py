@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import msgspec
 
+from protocol.names import BackendName
+
 
 class BackendMetrics(msgspec.Struct, frozen=True):
     """
@@ -15,7 +17,7 @@ class BackendMetrics(msgspec.Struct, frozen=True):
     usage minus inactive file; `sys_cpu` is the whole machine's CPU time in the interval.
     """
 
-    backend_id: str
+    backend_id: BackendName
     mem_used: int
     mem_total: int
     mem_active: int

@@ -25,7 +25,8 @@ ActionName = Annotated[str, msgspec.Meta(pattern=r"^ak-[a-z0-9-]{1,42}\Z")]
 Subdomain = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")]
 
 _NAME = re.compile(r"[a-z0-9-]{1,45}\Z")
-_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\Z")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z")
 
 
 class Prefix(enum.StrEnum):
@@ -61,12 +62,13 @@ def check_name(name: str, prefix: Prefix) -> str:
         InvalidName: wrong prefix, wrong characters, or more than 45 of them.
     """
     if not _NAME.match(name) or not name.startswith(prefix) or name == prefix:
-        raise InvalidName(f"{name[:60]!r} is not a name: expected at most 45 of [a-z0-9-], starting with {str(prefix)!r}")
+        wanted = f"at most {MAX_NAME_LENGTH} of [a-z0-9-], starting with {str(prefix)!r}"
+        raise InvalidName(f"{name[:60]!r} is not a name: expected {wanted}")
     return name
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """A cluster's name, taken apart. The host is in the case it was given in; compare with `same_host`."""
+    """A cluster's name, taken apart. The host is in the case it was given in."""
 
     host: str
     port: int | None

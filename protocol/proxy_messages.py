@@ -9,20 +9,25 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
+from protocol.names import BackendName
 from protocol.routes import BackendRemoved, RouteInfoRequest, RouteInfoResponse, RoutePending, TokensRevoked
+from protocol.spawn import Count, Text
 from protocol.tagging import OneOf
 
 
 class SetTxtRecord(msgspec.Struct, frozen=True):
     """Publish this challenge value under the cluster."""
 
-    txt_value: str
+    txt_value: Text
 
 
 class PutCertificate(msgspec.Struct, frozen=True):
     """**ext** shared-certificate: keep this chain and key for the other proxies of the cluster."""
 
     pem: str
+
+    def __repr__(self) -> str:
+        return "PutCertificate(pem=…)"
 
 
 class CertManagerCommand(OneOf, frozen=True):
@@ -52,6 +57,9 @@ class Certificate(msgspec.Struct, frozen=True):
 
     pem: str | None
 
+    def __repr__(self) -> str:
+        return f"Certificate(pem={None if self.pem is None else '…'})"
+
 
 class CertManagerResponse(OneOf, frozen=True):
     """One answer about certificates."""
@@ -64,9 +72,9 @@ class CertManagerResponse(OneOf, frozen=True):
 class BackendInUse(msgspec.Struct, frozen=True):
     """**ext** in-use: how many connections to one backend are open, and for how long there has been one."""
 
-    backend: str
-    connections: int
-    for_ms: int
+    backend: BackendName
+    connections: Count
+    for_ms: Count
 
 
 class InUse(msgspec.Struct, frozen=True):
@@ -79,14 +87,14 @@ class NodeStatus(msgspec.Struct, frozen=True):
     """**ext** node-status: how a proxy is doing."""
 
     certificate_not_after_in_ms: int | None
-    last_error: str | None
+    last_error: Text | None
 
 
 class FromProxy(OneOf, frozen=True):
     """One message from a proxy."""
 
     route_info_request: RouteInfoRequest | UnsetType = field(default=UNSET, name="RouteInfoRequest")
-    keep_alive: str | UnsetType = field(default=UNSET, name="KeepAlive")
+    keep_alive: BackendName | UnsetType = field(default=UNSET, name="KeepAlive")
     cert_manager_request: CertManagerRequest | UnsetType = field(default=UNSET, name="CertManagerRequest")
     in_use: InUse | UnsetType = field(default=UNSET, name="InUse")
     node_status: NodeStatus | UnsetType = field(default=UNSET, name="NodeStatus")

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from protocol.spawn import Text
+
 
 class RouteInfo(msgspec.Struct, frozen=True):
     """Where one token leads. For a static token the secret is empty and the user data null."""
@@ -29,7 +31,7 @@ class RouteInfo(msgspec.Struct, frozen=True):
 class RouteInfoRequest(msgspec.Struct, frozen=True):
     """Where does this token lead?"""
 
-    token: str
+    token: Text
 
     def __repr__(self) -> str:
         return "RouteInfoRequest(token=…)"

@@ -7,8 +7,17 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from protocol.backend_state import BackendState, BackendStatus, Terminated, TerminationKind, TerminationReason
-from protocol.backend_state import HardTerminating, Terminating, status_of
+from protocol.backend_state import (
+    BackendState,
+    BackendStatus,
+    HardTerminating,
+    Terminated,
+    Terminating,
+    TerminationKind,
+    TerminationReason,
+    status_of,
+)
+from protocol.spawn import Text
 from protocol.tagging import OneOf
 from protocol.timestamps import Timestamp
 
@@ -62,7 +71,7 @@ class DroneView(msgspec.Struct, frozen=True):
 
     ready: bool
     draining: bool
-    last_heartbeat_age: int | None  #: whole seconds
+    last_heartbeat_age: int  #: whole seconds; of one that has sent none yet, since it connected
     backend_count: int
     node: NodeView
 
@@ -91,5 +100,5 @@ class DrainView(msgspec.Struct, frozen=True):
 class RevokeRequest(msgspec.Struct, frozen=True):
     """Revoke a user's tokens for a backend."""
 
-    backend_id: str
-    user: str
+    backend_id: Text
+    user: Text
