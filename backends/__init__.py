@@ -1,0 +1,1 @@
+"""The sessions: what runs on the fleet, and who may reach it."""

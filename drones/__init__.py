@@ -1,0 +1,1 @@
+"""The fleet: controllers, nodes, drones, certificate leases."""

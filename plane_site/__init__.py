@@ -1,0 +1,1 @@
+"""Composition: settings, URLs, sockets, and the process that serves them."""

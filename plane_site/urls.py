@@ -1,0 +1,8 @@
+"""
+Django's own routes: the admin, and the API routes that are not hot.
+"""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path
+
+urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
