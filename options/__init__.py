@@ -1,0 +1,1 @@
+"""How commands take their settings: flags and environment, checked all at once. Imports only protocol."""
