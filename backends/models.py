@@ -1,8 +1,8 @@
 """
 The sessions' tables: backends, the keys they hold, orders to drones, history, tokens.
 
-The guarantees live here: the unique index on a key's namespace and name is the lock, the rank of a status only grows, one
-spawn order per backend, tokens as hashes. Rows are written by the statements beside the services.
+The guarantees live here: the unique index on a key's namespace and name is the lock, the rank of a status only grows,
+one spawn order per backend, tokens as hashes. Rows are written by the statements beside the services.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ The database's clock measures expiry, the drone's own clock measures renew, soft
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from dataclasses import dataclass, field
 
 
@@ -39,7 +40,7 @@ class Terms:
         if min(self.renew, self.heartbeat) <= dt.timedelta(0):
             raise UnsoundTerms("the renew and heartbeat intervals must be longer than 0 s")
         for chain in chains:
-            for shorter, longer in zip(chain, chain[1:], strict=False):
+            for shorter, longer in itertools.pairwise(chain):
                 if getattr(self, shorter) >= getattr(self, longer):
                     raise UnsoundTerms(
                         f"{shorter} ({getattr(self, shorter).total_seconds()} s) must be shorter than "
