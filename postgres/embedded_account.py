@@ -12,6 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,15 +59,18 @@ def choose_account(data: Path) -> ServerAccount:
 
 def reachable_programs(account: ServerAccount, programs: Path) -> Path:
     """Return a directory of server programs that the account can run: the given one, or a copy of its installation."""
-    if account.can(str(programs / "postgres"), "--version"):
+    # Asked of `test`, not by a try: setpriv itself may still enter where the program that it starts may not.
+    if account.can("test", "-x", str(programs / "postgres")):
         return programs
     installed = (programs / "postgres").stat()
     place = SHELTER / "programs" / _digest(f"{programs} {installed.st_size} {installed.st_mtime_ns}")
+    package = programs.parent.parent
     if not place.exists():
         _open_shelter()
         place.parent.mkdir(mode=0o755, exist_ok=True)
-        _copy(programs.parent, place)
-    return place / programs.name
+        # The programs look for the wheel's libraries beside their package.
+        _copy([programs.parent, package.with_name(f"{package.name}.libs")], base=package.parent, place=place)
+    return place / programs.relative_to(package.parent)
 
 
 def reachable_data(account: ServerAccount, data_dir: Path) -> Path:
@@ -91,11 +95,13 @@ def _open_shelter() -> None:
     SHELTER.chmod(0o711)
 
 
-def _copy(source: Path, place: Path) -> None:
-    """Copy a whole installation, readable by all; complete or not at all."""
+def _copy(trees: Sequence[Path], *, base: Path, place: Path) -> None:
+    """Copy trees with their paths below `base`, readable by all; complete or not at all."""
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=place.parent))
     try:
-        shutil.copytree(source, draft, dirs_exist_ok=True, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        for tree in filter(Path.exists, trees):
+            without = shutil.ignore_patterns("include")
+            shutil.copytree(tree, draft / tree.relative_to(base), symlinks=True, ignore=without)
         for path in [draft, *draft.rglob("*")]:
             if not path.is_symlink():
                 runnable = path.is_dir() or path.stat().st_mode & 0o100

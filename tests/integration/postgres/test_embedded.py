@@ -23,7 +23,7 @@ from postgres.embedded import (
     WrongVersionError,
     bundled_programs,
 )
-from postgres.embedded_account import POINTER, ServerAccount, reachable_programs
+from postgres.embedded_account import POINTER, SHELTER, ServerAccount, reachable_programs
 
 pytestmark = pytest.mark.postgres
 
@@ -172,8 +172,11 @@ def closed_home() -> Iterator[Path]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts a server as somebody else")
 def test_below_a_directory_that_only_root_may_enter(closed_home: Path) -> None:
     """Programs and data are kept where the server's account can reach them; nothing else is opened to it."""
-    shutil.copytree(bundled_programs().parent, closed_home / "clone", ignore=shutil.ignore_patterns("include"))
-    server = EmbeddedPostgres(programs=closed_home / "clone" / "bin")
+    package = bundled_programs().parent.parent
+    for tree in (package / "pginstall18", package.with_name(f"{package.name}.libs")):
+        shutil.copytree(tree, closed_home / tree.relative_to(package.parent), ignore=shutil.ignore_patterns("include"))
+    programs = closed_home / bundled_programs().relative_to(package.parent)
+    server = EmbeddedPostgres(programs=programs)
     try:
         with psycopg.connect(server.start(closed_home), autocommit=True) as connection:
             connection.execute("create table kept as select 7 as n")
@@ -182,7 +185,9 @@ def test_below_a_directory_that_only_root_may_enter(closed_home: Path) -> None:
         assert Path("/root").stat().st_mode & 0o777 == 0o700
     finally:
         server.stop()
-        shutil.rmtree(reachable_programs(ServerAccount(pwd.getpwnam("nobody")), closed_home / "clone" / "bin").parent)
+        copy = reachable_programs(ServerAccount(pwd.getpwnam("nobody")), programs)
+        assert copy.is_relative_to(SHELTER)
+        shutil.rmtree(SHELTER / "programs" / copy.relative_to(SHELTER / "programs").parts[0])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts a server as somebody else")
