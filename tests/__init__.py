@@ -1,0 +1,3 @@
+"""
+Every test, and what the tests share.
+"""

@@ -1,0 +1,5 @@
+"""
+What every test may ask for. The fixtures themselves are in `tests/engines/`.
+"""
+
+pytest_plugins = ["tests.engines.databases"]
