@@ -96,15 +96,18 @@ class _ReportsAll(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
             rest = super().parse_args(ctx, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
         except click.UsageError as error:
-            if isinstance(error, click.exceptions.NoArgsIsHelpError):
-                raise
             ctx.meta.setdefault(_COMPLAINTS, []).append(error.format_message())
             rest = []
-        complaints = ctx.meta.pop(_COMPLAINTS, [])
-        if complaints and not ctx.resilient_parsing:
-            raise BadSettings(complaints, ctx)
+        if ctx.meta.get(_COMPLAINTS) and not ctx.resilient_parsing and not self._leaves_refusal(ctx):
+            raise BadSettings(ctx.meta.pop(_COMPLAINTS), ctx)
         return rest
+
+    def _leaves_refusal(self, ctx: click.Context) -> bool:  # noqa: ARG002 - a group looks at it
+        """Tell whether a command below will report for this one, with complaints of its own."""
+        return False
 
 
 class PlaneCommand(_ReportsAll):
@@ -116,9 +119,17 @@ class PlaneCommand(_ReportsAll):
 
 
 class PlaneGroup(_ReportsAll, click.Group):
-    """A command with commands under it."""
+    """
+    A command with commands under it, which must be PlaneCommands too: the last one reports for all.
+
+    The group's own function runs before that report, with None in place of what is bad or missing.
+    """
 
     command_class = PlaneCommand
+
+    def _leaves_refusal(self, ctx: click.Context) -> bool:
+        name = next(iter(ctx._protected_args), "")  # noqa: SLF001 - click keeps the subcommand's name nowhere else
+        return name in self.commands
 
 
 def variable_of(flags: Sequence[str]) -> str:

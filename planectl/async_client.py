@@ -75,7 +75,7 @@ class AsyncClient:
         return await self._call(status_call(backend))
 
     async def status_stream(self, backend: str) -> AsyncGenerator[BackendStatusView]:
-        """Yield each status of a backend once, the past ones first, until it is terminated. Close it if you leave early."""
+        """Yield each status of a backend once, past ones first, until it is terminated. Close it if you leave early."""
         follower = StatusFollower()
         while True:
             try:

@@ -152,7 +152,12 @@ def test_a_group_collects_as_well() -> None:
     def show(**_: object) -> None:
         """Show."""
 
-    assert CliRunner().invoke(admin, ["show", "1"]).exit_code == 2
+    result = CliRunner().invoke(admin, ["show", "x"])
+    assert result.exit_code == 2
+    assert "Missing option '--controller'" in result.stderr
+    assert "'COUNT'" in result.stderr
+    assert CliRunner().invoke(admin, ["show", "--help"]).exit_code == 0
+    assert CliRunner().invoke(admin, ["hide"]).exit_code == 2
     result = CliRunner().invoke(admin, ["--controller", "http://c", "show", "--port", "x", "y"])
     assert result.exit_code == 2
     assert "'COUNT'" in result.stderr
