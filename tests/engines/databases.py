@@ -21,8 +21,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from postgres.embedded import EmbeddedPostgres
 
-#: Where Debian keeps the programs of its PostgreSQL.
-DEBIAN_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+#: Where Debian keeps the programs of its PostgreSQL (15 in Debian 12); None where there is none.
+DEBIAN_PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 #: Speed over safety, and room for several controllers' pools.
 SETTINGS = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off", "max_connections": "300"}
 TEMPLATE = "plane_template"
@@ -97,9 +97,9 @@ def django_on_database(database: str, django_db_blocker: Any) -> Iterator[str]:
 @contextmanager
 def serve(flavour: str) -> Iterator[EmbeddedPostgres]:
     """Run a server in a scratch directory that it can reach whoever it runs as."""
+    if flavour == "debian" and not DEBIAN_PROGRAMS:
+        pytest.fail("Debian's PostgreSQL is not here; as root: apt-get install postgresql")
     programs = DEBIAN_PROGRAMS if flavour == "debian" else None
-    if programs and not (programs / "postgres").exists():
-        pytest.fail(f"Debian's PostgreSQL 15 is not here ({programs}); as root: apt-get install postgresql")
     scratch = Path(tempfile.mkdtemp(prefix="plane-test-pg-"))
     scratch.chmod(0o755)
     server = EmbeddedPostgres(programs=programs, settings=SETTINGS)

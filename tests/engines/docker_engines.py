@@ -69,6 +69,8 @@ def second_docker_engine() -> Iterator[DockerEngine]:
 @contextmanager
 def own_engine(*, bridge: str | None = None, address: str = "") -> Iterator[DockerEngine]:
     """Run an engine; with a bridge of its own it does not touch the machine's packet filter."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can start a Docker engine")
     with ExitStack() as stack:
         scratch = Path(tempfile.mkdtemp(prefix="plane-test-engine-"))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from postgres.embedded import EmbeddedPostgres
-from tests.engines.databases import copy_of_template, dsn_of
+from tests.engines.databases import DEBIAN_PROGRAMS, copy_of_template, dsn_of
 
 pytestmark = pytest.mark.postgres
 
@@ -17,7 +17,8 @@ def test_each_flavour_is_the_server_it_says(postgres_flavour: str, database: str
     with psycopg.connect(database) as connection:
         row = connection.execute("show server_version_num").fetchone()
         assert row is not None
-        assert row[0].startswith({"embedded": "18", "debian": "15"}[postgres_flavour])
+        assert DEBIAN_PROGRAMS
+        assert row[0].startswith({"embedded": "18", "debian": DEBIAN_PROGRAMS.parent.name}[postgres_flavour])
 
 
 def test_a_fresh_database_is_migrated_and_empty(fresh_database: str) -> None:
