@@ -49,6 +49,8 @@ class _Collects(click.Parameter):
             return super().handle_parse_result(ctx, opts, args)
         except click.BadParameter as error:
             ctx.meta.setdefault(_COMPLAINTS, []).append(error.format_message())
+            if self.expose_value and self.name:
+                ctx.params[self.name] = None
             return None, args
 
 

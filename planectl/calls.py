@@ -4,6 +4,7 @@ The calls of a controller's HTTP API as data, and what their answers mean. Sends
 Bodies leave out what is not set, since published controllers refuse null in many places.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 from urllib.parse import quote
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 #: How much of an answer that is not ours goes into an error message.
 _EXCERPT: Final = 200
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class ControllerUnreachable(Exception):
@@ -116,7 +118,8 @@ def read_failure(status: int, body: bytes) -> ApiFailure:
 
 def unreachable(controller: ControllerAddress, error: Exception) -> str:
     """Return the sentence for a call that got no answer."""
-    return f"no answer from the controller at {controller.base_url}: {str(error) or type(error).__name__}"
+    reason = _ERRNO.sub("", str(error)) or type(error).__name__
+    return f"no answer from the controller at {controller.base_url}: {reason}"
 
 
 def _segment(text: str) -> str:

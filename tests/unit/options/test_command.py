@@ -143,7 +143,7 @@ def test_a_group_collects_as_well() -> None:
 
     @click.group(cls=PlaneGroup)
     @option("--controller", type=ControllerUrl(), required=True, secret=True)
-    def admin(**_: object) -> None:
+    def admin(controller: object) -> None:
         """Ask a controller."""
 
     @admin.command()
