@@ -1,0 +1,3 @@
+"""
+Tests of the source itself: sizes, names, places, strangers. `make check` runs them.
+"""
