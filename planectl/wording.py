@@ -66,8 +66,7 @@ def cluster_lines(cluster: str, state: ClusterStateView) -> list[str]:
 
 
 def _drone_row(drone: DroneView) -> Sequence[str]:
-    age = drone.last_heartbeat_age
-    heard = "never" if age is None else f"{age} s ago"
+    heard = f"{drone.last_heartbeat_age} s ago"
     name, version, controller = _node_row(drone.node)
     return (name, _yes(drone.ready), _yes(drone.draining), str(drone.backend_count), heard, version, controller)
 
