@@ -162,10 +162,10 @@ class EmbeddedPostgres:
         for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
         with (self._data_dir / "server.log").open("wb") as log:
-            self._process = self._spawn(argv, log, lock)
+            self._process = self._spawn(argv, log=log, lock=lock)
             self._await_readiness(data)
 
-    def _spawn(self, argv: Sequence[str], log: BinaryIO, lock: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, argv: Sequence[str], *, log: BinaryIO, lock: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             self._account.command(*argv, end_with_us=True),
             stdin=subprocess.DEVNULL,

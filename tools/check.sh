@@ -14,7 +14,7 @@ check() {
 check ruff check .
 check ruff format --check .
 check mypy .
-check lint-imports
+check lint-imports --no-logo
 check python manage.py makemigrations --check --dry-run
 check pytest -q tests/meta
 

@@ -17,8 +17,8 @@ MOST_PARAMETERS, MOST_POSITIONAL = 5, 2
 EMPTY_NAMES = {
     "util", "utils", "helper", "helpers", "common", "misc", "manager", "managers", "handler", "handlers",
 }  # fmt: skip
-#: Signatures that others prescribe.
-PRESCRIBED = {("scope", "receive", "send")}
+#: Signatures that others prescribe: ASGI's, and those of click's parameter types and options.
+PRESCRIBED = {("scope", "receive", "send"), ("value", "param", "ctx"), ("ctx", "opts", "args")}
 
 
 def judge_docstring(source: Source) -> Iterator[str]:
