@@ -1,0 +1,1 @@
+"""Backends as containers of a Docker engine."""
