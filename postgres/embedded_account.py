@@ -62,8 +62,8 @@ def reachable_programs(account: ServerAccount, programs: Path) -> Path:
     # Asked of `test`, not by a try: setpriv itself may still enter where the program that it starts may not.
     if account.can("test", "-x", str(programs / "postgres")):
         return programs
-    installed = (programs / "postgres").stat()
-    place = SHELTER / "programs" / _digest(f"{programs} {installed.st_size} {installed.st_mtime_ns}")
+    # Named for its content, so that all installations of one release share one copy.
+    place = SHELTER / "programs" / _digest((programs / "postgres").read_bytes())
     package = programs.parent.parent
     if not place.exists():
         _open_shelter()
@@ -82,7 +82,7 @@ def reachable_data(account: ServerAccount, data_dir: Path) -> Path:
     if inside.exists() or account.can("test", "-x", str(data_dir)):
         return inside
     _open_shelter()
-    place = SHELTER / "data" / _digest(str(data_dir.resolve()))
+    place = SHELTER / "data" / _digest(os.fsencode(data_dir.resolve()))
     place.parent.mkdir(mode=0o711, exist_ok=True)
     # Left by a data directory that somebody has deleted since: it shall start afresh.
     shutil.rmtree(place, ignore_errors=True)
@@ -114,5 +114,5 @@ def _copy(trees: Sequence[Path], *, base: Path, place: Path) -> None:
             raise
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

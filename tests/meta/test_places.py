@@ -4,7 +4,7 @@ Everything has its place: packages in the import rules, unit tests beside module
 
 import pytest
 
-from tests.meta import contracts, sources
+from tests.meta import contracts, rules, sources
 
 
 def unit_tests(package: str) -> dict[str, str]:
@@ -35,11 +35,12 @@ def test_unit_tests_mirror_the_source(package: str) -> None:
 
 
 def test_every_pure_module_has_unit_tests() -> None:
+    """Modules without a function are messages; golden files hold those."""
     untested = [
         source.dotted
         for source in sources.product()
         for pure in contracts.pure_modules()
-        if f"{source.dotted}.".startswith(f"{pure}.") and source.path.name != "__init__.py"
+        if f"{source.dotted}.".startswith(f"{pure}.") and any(rules.functions(source))
         if source.path.stem not in unit_tests(source.path.parts[0])
     ]
     assert not untested

@@ -176,6 +176,7 @@ def test_below_a_directory_that_only_root_may_enter(closed_home: Path) -> None:
     for tree in (package / "pginstall18", package.with_name(f"{package.name}.libs")):
         shutil.copytree(tree, closed_home / tree.relative_to(package.parent), ignore=shutil.ignore_patterns("include"))
     programs = closed_home / bundled_programs().relative_to(package.parent)
+    assert reachable_programs(ServerAccount(pwd.getpwnam("nobody")), programs).is_relative_to(SHELTER)
     server = EmbeddedPostgres(programs=programs)
     try:
         with psycopg.connect(server.start(closed_home), autocommit=True) as connection:
@@ -185,9 +186,6 @@ def test_below_a_directory_that_only_root_may_enter(closed_home: Path) -> None:
         assert Path("/root").stat().st_mode & 0o777 == 0o700
     finally:
         server.stop()
-        copy = reachable_programs(ServerAccount(pwd.getpwnam("nobody")), programs)
-        assert copy.is_relative_to(SHELTER)
-        shutil.rmtree(SHELTER / "programs" / copy.relative_to(SHELTER / "programs").parts[0])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts a server as somebody else")
