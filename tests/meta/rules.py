@@ -19,6 +19,8 @@ EMPTY_NAMES = {
 }  # fmt: skip
 #: Signatures that others prescribe: ASGI's, and those of click's parameter types and options.
 PRESCRIBED = {("scope", "receive", "send"), ("value", "param", "ctx"), ("ctx", "opts", "args")}
+#: Decorators of functions whose parameters others prescribe: a base class, or the command line's flags.
+PRESCRIBING = {"override", "overload", "command"}
 
 
 def judge_docstring(source: Source) -> Iterator[str]:
@@ -52,7 +54,7 @@ def judge_function_sizes(source: Source) -> Iterator[str]:
 
 
 def judge_parameters(source: Source) -> Iterator[str]:
-    """At most five parameters, keyword-only from the third; others' signatures (dunders, ASGI, @override) excepted."""
+    """At most five parameters, keyword-only from the third; others' signatures (dunders, ASGI, flags, @override) excepted."""
     for function in functions(source):
         if _is_prescribed(function):
             continue
@@ -94,9 +96,14 @@ def function_size(function: Function) -> int:
 
 def _is_prescribed(function: Function) -> bool:
     names = tuple(name for name in _names(function.args.args) if not _is_self(name))
-    decorators = {ast.unparse(decorator).rpartition(".")[2] for decorator in function.decorator_list}
     is_dunder = function.name.startswith("__") and function.name != "__init__"
-    return is_dunder or names in PRESCRIBED or bool(decorators & {"override", "overload"})
+    return is_dunder or names in PRESCRIBED or not PRESCRIBING.isdisjoint(map(_last_name, function.decorator_list))
+
+
+def _last_name(decorator: ast.expr) -> str:
+    """`command` for `@click.command("drone")`."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(called).rpartition(".")[2]
 
 
 def _names(arguments: Iterable[ast.arg]) -> list[str]:

@@ -33,6 +33,7 @@ FINE = '"""A docstring."""\n'
         (rules.judge_parameters, "a/b.py", "class A:\n    async def f(self, a, b, c): ...", "keyword-only"),
         (rules.judge_parameters, "a/b.py", "class A:\n    def f(self, a, b, *, c, d, e): ...", ""),
         (rules.judge_parameters, "a/b.py", "class A:\n    def __exit__(self, a, b, c): ...", ""),
+        (rules.judge_parameters, "a/b.py", "@click.command('a')\ndef f(a, b, c, d, e, g): ...", ""),
         (rules.judge_parameters, "a/b.py", "async def app(scope, receive, send): ...", ""),
         (rules.judge_parameters, "a/b.py", "class A:\n    @typing.override\n    def f(self, a, b, c): ...", ""),
     ],

@@ -2,6 +2,7 @@
 The tests' own Docker engines: they run containers, stand beside each other, and leave the machine as it was.
 """
 
+import os
 import time
 import urllib.request
 from pathlib import Path
@@ -57,6 +58,7 @@ def test_two_engines_side_by_side(docker_engine: DockerEngine, second_docker_eng
     container.remove(force=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a Docker engine")
 def test_an_engine_of_our_own_survives_a_crash_and_leaves_nothing() -> None:
     before = NetworkState.found()
     with own_engine(bridge="plbrtest", address="10.214.7.1/24") as engine:
