@@ -54,7 +54,7 @@ def judge_function_sizes(source: Source) -> Iterator[str]:
 
 
 def judge_parameters(source: Source) -> Iterator[str]:
-    """At most five parameters, keyword-only from the third; others' signatures (dunders, ASGI, flags, @override) excepted."""
+    """At most five parameters, keyword-only from the third; not where others prescribe the signature."""
     for function in functions(source):
         if _is_prescribed(function):
             continue
