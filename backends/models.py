@@ -85,7 +85,7 @@ class Backend(models.Model):
                 name="backend_idle",
             ),
             models.Index("cluster", "created_at", name="backend_by_cluster"),
-            models.Index("status_at", condition=Q(status_rank=TERMINATED_RANK), name="backend_ended"),
+            models.Index("status_at", condition=Q(status_rank__gte=60), name="backend_ended"),
         ]
 
     def __str__(self) -> str:
