@@ -1,0 +1,57 @@
+"""
+What all connections of one proxy share. Holds the parts together; decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxyd.access_log import AccessLog
+from proxyd.activity import Activity
+from proxyd.answers import Answers
+from proxyd.config import Limits
+from proxyd.headers import RequestFields, ResponseFields, judge_request, judge_response
+from proxyd.keepalive import Keepalive
+from proxyd.routes import Routes
+from proxyd.upstream import Pools
+from proxyd.verdicts import Verdicts
+
+
+class OpenConnection(Protocol):
+    """A client's connection, with or without a request in flight, or a tunnel."""
+
+    deadline: float  #: on the loop's clock; infinity when there is none
+
+    def overdue(self) -> None:
+        """Learn that the deadline has passed."""
+
+    def drain(self) -> None:
+        """End as soon as nothing is in flight."""
+
+    def uses(self, backend: str, tokens: frozenset[bytes] | None) -> bool:
+        """Tell whether it was let in to a backend by one of these tokens, or by any."""
+
+    def cut(self) -> None:
+        """End now."""
+
+
+@dataclass(slots=True)
+class Switchboard:
+    """The parts of one proxy, as its connections see them."""
+
+    loop: asyncio.AbstractEventLoop
+    limits: Limits
+    answers: Answers
+    routes: Routes
+    pools: Pools
+    activity: Activity
+    keepalive: Keepalive
+    log: AccessLog
+    root_redirect_url: str | None = None
+    requests: Verdicts[RequestFields] = field(default_factory=lambda: Verdicts(judge_request))
+    responses: Verdicts[ResponseFields] = field(default_factory=lambda: Verdicts(judge_response))
+    connections: set[OpenConnection] = field(default_factory=set)
+    is_ready: bool = False
+    is_draining: bool = False
