@@ -4,16 +4,17 @@ What every request and socket of one controller process shares. Put into each AS
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random, SystemRandom
-from typing import TYPE_CHECKING
+from time import monotonic
 
+from drones.clock_watch import ClockWatch
 from drones.terms import Terms
+from postgres.doorbell import Bell, Doorbell
 from postgres.pool import Pool
-
-if TYPE_CHECKING:
-    from postgres.doorbell import Bell, Doorbell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,3 +34,9 @@ class ControllerContext:
     token_lifetime: dt.timedelta = dt.timedelta(hours=1)
     cleanup_min_age: dt.timedelta | None = None  #: None keeps old backends for ever
     dice: Random = field(default_factory=SystemRandom)
+    steady_clock: Callable[[], float] = monotonic  #: seconds
+    clock_watch: ClockWatch = field(init=False)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)  #: set when the process is about to end
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "clock_watch", ClockWatch(self.terms.expiry))

@@ -24,12 +24,19 @@ class NodeKind(models.TextChoices):
 
 
 class Installation(models.Model):
-    """The one row that says which world this database is: its identity, and a secret key when none is configured."""
+    """
+    The one row that says which world this database is: its identity, and a secret key when none is configured.
+
+    It also says from when expired keys may be taken over. After the server has started, was promoted, or its clock has
+    jumped, that is one full lease later; a server that no controller has met yet is another `server_started_at`.
+    """
 
     id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
     identity = models.UUIDField(default=uuid.uuid4, editable=False)
     secret_key = models.TextField(editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    server_started_at = models.DateTimeField(null=True, editable=False)
+    takeover_after = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         constraints: ClassVar = [models.CheckConstraint(condition=Q(id=1), name="installation_is_one")]

@@ -50,8 +50,10 @@ class PoolLimits:
 class Pool:
     """Runs named statements on pooled connections."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], limits: PoolLimits) -> None:
         self._pool = pool
+        # Longer than the server's own limit: this is for a server that does not answer at all.
+        self._patience = limits.acquire + limits.statement + 1.0
         self._checking: asyncio.Task[None] | None = None
 
     async def fetch(self, statement: Statement, /, **parameters: Any) -> list[Row]:
@@ -69,9 +71,12 @@ class Pool:
     async def _run(self, statement: Statement, parameters: dict[str, Any], take: Callable[[Cursor], Awaitable[T]]) -> T:
         values = statement.arrange(parameters)
         try:
-            async with self._pool.connection() as connection, connection.cursor() as cursor:
+            async with asyncio.timeout(self._patience), self._pool.connection() as connection:
+                cursor = connection.cursor()
                 await cursor.execute(statement.query, values)
                 return await take(cursor)
+        except TimeoutError as error:
+            raise DatabaseUnavailable(f"no answer to {statement.name}") from error
         except (PoolTimeout, TooManyRequests, PoolClosed) as error:
             raise DatabaseUnavailable(f"no connection for {statement.name}: {error}") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -148,4 +153,4 @@ async def open_pool(dsn: str, *, name: str = "plane", limits: PoolLimits | None 
         open=False,
     )
     await pool.open(wait=False)
-    return Pool(pool)
+    return Pool(pool, chosen)

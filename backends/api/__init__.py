@@ -1,0 +1,1 @@
+"""The HTTP edge of the sessions: hot routes as plain ASGI callables, cold ones through DRF."""

@@ -1,0 +1,1 @@
+"""What changes sessions: one module per use case, each around one named statement."""

@@ -1,0 +1,1 @@
+"""What changes the fleet: one module per use case, each around one named statement."""
