@@ -29,8 +29,7 @@ def test_the_past_is_told_in_events_of_three_lines(stack: Stack, ended: str) -> 
     parsed = [dict(line.split(":", 1) for line in event if line and not line.startswith(":")) for event in events]
     told = [event for event in parsed if event]
     assert all(event["id"].strip() == json.loads(event["data"])["status"] for event in told)
-    assert [event["id"].strip() for event in told][-1] == "terminated"
-    assert [event["id"].strip() for event in told][0] == "scheduled"
+    assert (told[0]["id"].strip(), told[-1]["id"].strip()) == ("scheduled", "terminated")
 
 
 def test_a_reader_that_comes_back_hears_only_the_rest(stack: Stack, ended: str) -> None:
