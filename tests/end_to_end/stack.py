@@ -124,10 +124,11 @@ class Stack:
         until(lambda: program.expect_alive() and name in self.ready_drones(), f"{name} is ready")
 
     def ready_drones(self) -> set[str]:
-        """Return the names of the drones that can take backends."""
+        """Return the names of the drones that can take backends, and were heard from a moment ago."""
         with Client(self.url) as client:
             drones = client.cluster_state(self.cluster).drones
-        return {str(drone.node.name.drone) for drone in drones if drone.ready and not drone.draining}
+        fresh = [drone for drone in drones if drone.ready and not drone.draining and drone.last_heartbeat_age <= 2]
+        return {str(drone.node.name.drone) for drone in fresh}
 
     def start_proxy(self, *flags: str, controller: str | None = None) -> Program:
         """Start a proxy and wait until it serves; the first one has the cluster's own port."""

@@ -11,6 +11,7 @@ import time
 import httpx
 import pytest
 
+from planectl.calls import ApiFailure
 from protocol.backend_state import BackendStatus
 from protocol.connect import ConnectResponse
 from tests.end_to_end.conftest import MakeStack
@@ -26,7 +27,12 @@ def connect_elsewhere(stack: Stack, key: str, holder: ConnectResponse) -> tuple[
 
     def ask() -> tuple[ConnectResponse, float] | None:
         asked = time.time()
-        answer = stack.connect(key, max_idle_seconds=120)
+        try:
+            answer = stack.connect(key, max_idle_seconds=120)
+        except ApiFailure as refusal:
+            # What a caller is told while the holder's drone is not heard from, and its lease still runs.
+            assert refusal.kind == "KeyHeldUnhealthy", refusal
+            return None
         return None if answer.backend_id == holder.backend_id else (answer, asked)
 
     return until(ask, f"{key} can be had again", within=30)
