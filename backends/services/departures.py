@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import psycopg
 import structlog
 
 from postgres.doorbell import Doorbell, Ring
@@ -96,7 +97,7 @@ class Departures:
                 self._wake.clear()
                 try:
                     await self._look()
-                except DatabaseUnavailable as error:
+                except (DatabaseUnavailable, psycopg.Error) as error:
                     self._scan_due = True
                     _log.warning("departures_not_read", error=str(error))
                 await asyncio.sleep(_GATHER)
