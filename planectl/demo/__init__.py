@@ -1,0 +1,1 @@
+"""`plane demo`: every part of Plane on this machine, with a small application to look at."""
