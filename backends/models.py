@@ -53,7 +53,7 @@ class Backend(models.Model):
     key_tag = models.TextField(blank=True)
     subdomain = models.CharField(max_length=63, null=True, blank=True)
     status = models.CharField(max_length=16, choices=STATUSES, default="scheduled")
-    status_rank = models.GeneratedField(  # type: ignore[var-annotated]
+    status_rank = models.GeneratedField(
         expression=_rank_of("status"), output_field=models.SmallIntegerField(), db_persist=True
     )
     state = models.JSONField()  #: the state object as on the wire

@@ -1,24 +1,25 @@
 """
-Django's settings, from the environment that `plane controller` and `manage.py` share.
+Django's settings, from the environment that `plane controller` and `manage.py` share. See `plane_site.env`.
 """
 
 from __future__ import annotations
 
-import os
+import secrets
 from typing import Any
 
-from psycopg.conninfo import conninfo_to_dict
+from plane_site import env
 
-_DSN = os.environ.get("PLANE_DB", "")
-_database = conninfo_to_dict(_DSN)
+_environ = env.environment()
 
-SECRET_KEY = os.environ.get("PLANE_SECRET_KEY", "") or "set-by-the-controller-at-start"
+# The controller sets the one that the database keeps. A command without it signs nothing that must last.
+SECRET_KEY = env.read_variable(_environ, env.SECRET_KEY) or secrets.token_urlsafe(48)
 DEBUG = False
+# The control routes and the admin check Host before Django does (`plane_site.authentication`), and by other rules.
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 ROOT_URLCONF = "plane_site.urls"
-STATIC_URL = "/static/"
+APPEND_SLASH = False
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -31,16 +32,7 @@ INSTALLED_APPS = [
     "drones",
     "backends",
 ]
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": _database.get("dbname", "plane"),
-        "USER": _database.get("user", ""),
-        "PASSWORD": _database.get("password", ""),
-        "HOST": _database.get("host", ""),
-        "PORT": _database.get("port", ""),
-    }
-}
+DATABASES: dict[str, dict[str, Any]] = {"default": env.describe_database(env.read_variable(_environ, env.DATABASE))}
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -64,3 +56,34 @@ TEMPLATES = [
         },
     }
 ]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# The admin's files come straight from the packages that bring them: there is no collectstatic step.
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+REST_FRAMEWORK = {
+    # Control routes know no cookies and no sessions.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "backends.api.views.handle_exception",
+    "UNAUTHENTICATED_USER": None,
+}
+
+# `plane_site.logs` sets up all logging of the controller; commands print.
+LOGGING_CONFIG = None
