@@ -164,6 +164,7 @@ TRANSITIONS: Final[dict[tuple[BackendStatus, type[Event]], tuple[BackendStatus, 
     (_S.READY, HardAsked): (_S.HARD_TERMINATING, Kill()),
     (_S.TERMINATING, HardAsked): (_S.HARD_TERMINATING, Kill()),
     (_S.TERMINATING, GraceElapsed): (_S.HARD_TERMINATING, Kill()),
+    (_S.STARTING, Gone): (_S.TERMINATED, CleanUp()),
     (_S.WAITING, Gone): (_S.TERMINATED, CleanUp()),
     (_S.READY, Gone): (_S.TERMINATED, CleanUp()),
     (_S.TERMINATING, Gone): (_S.TERMINATED, CleanUp()),
@@ -194,24 +195,25 @@ class BackendMachine:
 
 def enter(target: BackendStatus, origin: BackendState, event: Event) -> BackendState:
     """Return the state with this status that an event leads to, with the facts that are known by then."""
-    match target, event:
-        case BackendStatus.WAITING, ContainerStarted(address):
-            return Waiting(address)
-        case BackendStatus.READY, _:
-            assert isinstance(origin, Waiting), "only what has an address can answer"
-            return Ready(origin.address)
-        case BackendStatus.TERMINATING, SoftAsked(reason):
-            return Terminating(last_status_of(origin), TerminationKind.SOFT, reason)
-        case BackendStatus.HARD_TERMINATING, _:
-            return HardTerminating(last_status_of(origin), _cause(origin, event))
-        case BackendStatus.TERMINATED, _:
-            return _terminated(origin, event)
-        case BackendStatus.LOADING, _:
-            return Loading()
-        case BackendStatus.STARTING, _:
-            return Starting()
+    state: BackendState
+    match target, origin, event:
+        case _S.LOADING, _, _:
+            state = Loading()
+        case _S.STARTING, _, _:
+            state = Starting()
+        case _S.WAITING, _, ContainerStarted(address):
+            state = Waiting(address)
+        case _S.READY, Waiting(address), _:
+            state = Ready(address)
+        case _S.TERMINATING, _, SoftAsked(reason):
+            state = Terminating(last_status_of(origin), TerminationKind.SOFT, reason)
+        case _S.HARD_TERMINATING, _, _:
+            state = HardTerminating(last_status_of(origin), _cause(origin, event))
+        case _S.TERMINATED, _, _:
+            state = _terminated(origin, event)
         case _:
             raise AssertionError(f"the table leads from {origin} to {target} by {event}")
+    return state
 
 
 def _cause(origin: BackendState, event: Event) -> TerminationReason:
