@@ -139,6 +139,7 @@ class Relay:
         if request.fields.length:
             self._upload = reader_for(request.fields.length)
             self.wants_body = True
+            self._client.resume_reading()  # it may have sent more ahead than is kept
             self.client_data(self._client.take_kept())
 
     def not_connected(self, status: int) -> None:

@@ -4,7 +4,8 @@ Fixtures for tests against a real listening proxy, on the loop that it runs on i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import uvloop
@@ -12,10 +13,9 @@ import uvloop
 from tests.integration.proxyd.peers import World
 
 
-@pytest.fixture
-def event_loop_policy() -> uvloop.EventLoopPolicy:
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run these tests on uvloop, as daemons do."""
-    return uvloop.EventLoopPolicy()
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
