@@ -147,7 +147,7 @@ class NodeConsumer(AsyncConsumer):  # type: ignore[misc]
             await self.base_send({"type": "websocket.close", "code": REFUSED})
             raise StopConsumer from error
         await self.base_send({"type": "websocket.accept"})
-        self.keep(self._watch_silence())
+        self._watch = self.keep(self._watch_silence(HANDSHAKE_LIMIT))
         self.keep(self._watch_closing())
 
     def admit(self) -> None:
@@ -202,6 +202,9 @@ class NodeConsumer(AsyncConsumer):  # type: ignore[misc]
         await self._write(encode(ours).decode())
         self._outbox = Outbox(self._write, batches=self.peer.lists(Extension.BATCH))
         self.keep(self._outbox.run())
+        self._watch.cancel()
+        if (limit := self.silence_limit()) is not None:
+            self._watch = self.keep(self._watch_silence(limit))
         await self.opened()
 
     def _take_message(self, text: str) -> None:
@@ -225,14 +228,12 @@ class NodeConsumer(AsyncConsumer):  # type: ignore[misc]
         # A batch within a batch is no message of the wire.
         return [inner for each in content if not isinstance(inner := each.variant, list)]
 
-    async def _watch_silence(self) -> None:
-        while True:
-            limit = HANDSHAKE_LIMIT if self.connection is None else self.silence_limit()
-            rest = HANDSHAKE_LIMIT if limit is None else self._heard_at + limit - self._clock()
-            if rest <= 0:
-                self.close(REFUSED, "silent_for_too_long", seconds=limit)
-                return
+    async def _watch_silence(self, limit: float) -> None:
+        rest = limit
+        while rest > 0:
             await asyncio.sleep(rest)
+            rest = self._heard_at + limit - self._clock()
+        self.close(REFUSED, "silent_for_too_long", seconds=limit)
 
     async def _watch_closing(self) -> None:
         await self.context.closing.wait()
