@@ -42,6 +42,8 @@ def configure(stream: TextIO = sys.stderr) -> None:
     root.setLevel(logging.WARNING)
     for ours in ("backends", "drones", "plane_site", "postgres"):
         logging.getLogger(ours).setLevel(logging.INFO)
+    # Whoever answers an error has logged it under its id.
+    logging.getLogger("django.request").setLevel(logging.ERROR)
     # The pool tells of each attempt to reach a database that is away; the heartbeat says once that it is.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
