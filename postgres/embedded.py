@@ -30,6 +30,9 @@ from postgres.embedded_account import ServerAccount, choose_account, reachable_d
 START_LIMIT = 30.0
 #: Seconds to wait for a former server that is just ending.
 TAKEOVER_PATIENCE = 3.0
+#: The path of a unix socket has room for 107 bytes, and the socket has a name of its own.
+LONGEST_PLACE = 90
+SHORT_PREFIX = "plane-pg-"
 #: Seconds for each of the three ways to end a server, from polite to certain.
 STOP_PATIENCE = 10.0
 
@@ -155,15 +158,18 @@ class EmbeddedPostgres:
             self._initialise(programs, data)
         self._refuse_other_versions(programs, data)
         if self._sockets is None:
-            # Never in the data directory: the path of a unix socket has room for 107 bytes.
-            self._sockets = Path(tempfile.mkdtemp(prefix="plane-pg-", dir="/tmp"))
-            self._account.own(self._sockets)
+            self._sockets = data if len(os.fsencode(data)) < LONGEST_PLACE else self._short_place()
         argv = [str(programs / "postgres"), "-D", str(data), "-k", str(self._sockets), "-h", ""]
         for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
         with (self._data_dir / "server.log").open("wb") as log:
             self._process = self._spawn(argv, log=log, lock=lock)
             self._await_readiness(data)
+
+    def _short_place(self) -> Path:
+        place = Path(tempfile.mkdtemp(prefix=SHORT_PREFIX, dir="/tmp"))
+        self._account.own(place)
+        return place
 
     def _spawn(self, argv: Sequence[str], *, log: BinaryIO, lock: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -216,9 +222,9 @@ class EmbeddedPostgres:
             time.sleep(0.02)
 
     def _forget_sockets(self) -> None:
-        if self._sockets is not None:
+        if self._sockets is not None and self._sockets.name.startswith(SHORT_PREFIX):
             shutil.rmtree(self._sockets, ignore_errors=True)
-            self._sockets = None
+        self._sockets = None
 
 
 def bundled_programs() -> Path:

@@ -17,6 +17,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 from psycopg.conninfo import conninfo_to_dict
 
 from postgres.embedded import EmbeddedPostgres
@@ -135,19 +137,25 @@ def copy_of_template(server: EmbeddedPostgres) -> Iterator[str]:
 @contextmanager
 def django_on(dsn: str) -> Iterator[None]:
     """Point Django's default connection somewhere for a while."""
-    from django.db import connections
-
     settings = connections["default"].settings_dict
     before = dict(settings)
     parts = conninfo_to_dict(dsn)
-    connections.close_all()
+    _disconnect_django()
     settings.update(NAME=parts["dbname"], USER=parts["user"], HOST=parts["host"], PORT="", PASSWORD="")
     try:
         yield
     finally:
-        connections.close_all()
+        _disconnect_django()
         settings.clear()
         settings.update(before)
+
+
+def _disconnect_django() -> None:
+    """Close Django's connections, and the pool that may hold some more."""
+    connections.close_all()
+    wrapper = connections["default"]
+    if isinstance(wrapper, DatabaseWrapper):
+        wrapper.close_pool()
 
 
 def dsn_of(server: EmbeddedPostgres, name: str) -> str:
