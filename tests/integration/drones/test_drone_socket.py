@@ -55,9 +55,9 @@ async def test_a_heartbeat_stores_the_drones_clock_and_registering_clears_it(
     drone = await drone_at(context)
     await drone.say({"Heartbeat": {"local_time": 1234}})
 
-    await seed.until("select from drones_drone where last_local_time = 1234 and last_heartbeat_at is not null")
+    await seed.until("select 1 from drones_drone where last_local_time = 1234 and last_heartbeat_at is not null")
     again = await drone_at(context)
-    await seed.one("select from drones_drone where last_local_time is null and last_heartbeat_at is null")
+    await seed.one("select 1 from drones_drone where last_local_time is null and last_heartbeat_at is null")
     await again.close()
 
 
