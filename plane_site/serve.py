@@ -94,7 +94,8 @@ class _DaphneServer(Server):  # type: ignore[misc]
         port.factory.buildProtocol = build_bounded
 
     def listen_error(self, failure: Any) -> None:
-        self.refusal = failure.getErrorMessage()
+        reason = getattr(failure.value, "socketError", None)
+        self.refusal = f"cannot listen: {getattr(reason, 'strerror', None) or failure.getErrorMessage()}"
         self.stop()
 
     def kill_all_applications(self) -> Any:
@@ -213,4 +214,4 @@ def serve(site: Site) -> None:
     controller.server.run()
     refusal = controller.server.refusal or controller.refusal
     if refusal is not None:
-        raise StartRefused(refusal)
+        raise StartRefused(f"{site.host}, port {site.port}: {refusal}")
