@@ -32,7 +32,7 @@ class Address(msgspec.Struct, frozen=True, gc=False):
     @property
     def path_after_token(self) -> str:
         """The path as a log may show it."""
-        return self.path[len(self.token) + 1 :].decode("ascii") or "/"
+        return (self.path[len(self.token) + 1 :] if self.token else self.path).decode("ascii") or "/"
 
 
 def locate(target: bytes) -> Address | Place:

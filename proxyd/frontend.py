@@ -133,9 +133,9 @@ class Frontend(asyncio.Protocol):
                 self._await_head(data)
                 return
         try:
+            line = read_request_line(data[:line_end])
             if end > MAX_HEAD:
                 raise Refused(431, "head too long")  # noqa: TRY301 - told as the others are
-            line = read_request_line(data[:line_end])
             fields = self._board.requests.of(data[line_end + 2 : end + 2])
             if not fields.host or not line.minor or line.authority:
                 check_head(line, fields)
@@ -165,12 +165,10 @@ class Frontend(asyncio.Protocol):
         now = board.loop.time()
         self.deadline = math.inf
         address = locate(line.target)
-        request = Request(
-            line.method, line.minor, fields, _nowhere(line) if isinstance(address, Place) else address, now
-        )
         if isinstance(address, Place):
-            self._answer_place(address, request)
+            self._answer_place(address, Request(line.method, line.minor, fields, _address_of(address), now))
             return
+        request = Request(line.method, line.minor, fields, address, now)
         route = board.routes.find(address.token, now)
         if route is not None:
             self._forward(request, route)
@@ -366,5 +364,7 @@ class Frontend(asyncio.Protocol):
         return tokens is None or self._relay.route.token in tokens
 
 
-def _nowhere(line: RequestLine) -> Address:
-    return Address(b"", line.target, line.target.partition(b"?")[0])
+def _address_of(place: Place) -> Address:
+    """Return what the log shows: nothing of a path that is malformed, since it may hold a token."""
+    path = b"/ready" if place is Place.READY else b"/"
+    return Address(b"", path, path)

@@ -71,14 +71,14 @@ def read_request_line(line: bytes) -> RequestLine:
     Raises:
         Refused: it is none of HTTP/1.x, or of a form or method that leads nowhere here.
     """
+    if len(line) > MAX_LINE:
+        raise Refused(414, "request line too long")
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
         if _OTHER_VERSION.fullmatch(line) and b" HTTP/1." not in line:
             raise Refused(505, "not HTTP/1.x")
         raise Refused(400, "malformed request line")
     method, target, minor = match.groups()
-    if len(line) > MAX_LINE:
-        raise Refused(414, "request line too long")
     if method in _FORBIDDEN_METHODS:
         raise Refused(405, "method not allowed")
     if target[0] == 0x2F:  # a slash

@@ -85,19 +85,22 @@ class Proxy:
             case BackendRemoved() as notice:
                 routes.removed(notice)
                 self.board.pools.drop_backend(notice.backend)
+                # A side that is gone may look like one that only listens, and would count as use.
+                self._cut(notice.backend, None)
             case TokensRevoked() as notice:
                 routes.revoked(notice)
                 if notice.close is True:
-                    self._cut(notice)
+                    self._cut(notice.backend, notice.tokens)
             case _:
                 log.info("message_ignored", kind=message.tag)
 
-    def _cut(self, notice: TokensRevoked) -> None:
-        tokens = None if notice.tokens is None else frozenset(token.encode() for token in notice.tokens)
-        doomed = [connection for connection in self.board.connections if connection.uses(notice.backend, tokens)]
+    def _cut(self, backend: str, names: list[str] | None) -> None:
+        tokens = None if names is None else frozenset(name.encode() for name in names)
+        doomed = [connection for connection in self.board.connections if connection.uses(backend, tokens)]
         for connection in doomed:
             connection.cut()
-        log.info("connections_revoked", backend=notice.backend, count=len(doomed))
+        if doomed:
+            log.info("connections_cut", backend=backend, count=len(doomed))
 
     # The life of the process
 

@@ -36,7 +36,9 @@ class TunnelEnd(asyncio.Protocol):
         other = self.other
         if other.has_stopped:
             self._tunnel.close()
-        elif not other.transport.is_closing():
+            return True
+        self._tunnel.watch()
+        if not other.transport.is_closing():
             other.transport.write_eof()
         return True
 
@@ -55,7 +57,7 @@ class TunnelEnd(asyncio.Protocol):
 class Tunnel:
     """Two connections that are one from now on."""
 
-    __slots__ = ("_board", "_client_ip", "_is_over", "_relay", "_usage", "backend", "client", "deadline")
+    __slots__ = ("_board", "_client_ip", "_is_over", "_moved", "_relay", "_usage", "backend", "client", "deadline")
 
     client: TunnelEnd
     backend: TunnelEnd
@@ -66,6 +68,7 @@ class Tunnel:
         self._client_ip = client_ip
         self._usage = relay.take_usage()
         self._is_over = False
+        self._moved = 0
         self.deadline = math.inf
 
     def open(self, client: asyncio.Transport, upstream: Upstream, *, is_client_slow: bool) -> None:
@@ -107,8 +110,16 @@ class Tunnel:
 
     # What the proxy as a whole asks
 
+    def watch(self) -> None:
+        """End it when nothing moves for a while: a side that has stopped sending may be gone, and not be listening."""
+        self._moved = self.client.count + self.backend.count
+        self.deadline = self._board.loop.time() + self._board.limits.half_closed
+
     def overdue(self) -> None:
-        self.cut()
+        if self._moved == self.client.count + self.backend.count:
+            self.cut()
+        else:
+            self.watch()
 
     def drain(self) -> None:
         """Go on: it is in flight."""

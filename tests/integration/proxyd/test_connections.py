@@ -135,13 +135,14 @@ async def test_a_pooled_connection_that_dies_is_replaced_once(world: World) -> N
 
 async def test_what_must_not_be_done_twice_gets_no_old_connection() -> None:
     """A connection that has rested for long may be closed at the other end."""
-    world = World(Limits(fresh_backend=0.0))
+    world = World(Limits(fresh_backend=0.01))
     await world.start()
     backend = await world.backend()
     client = await world.client()
     await client.get("/tok/")
     await client.get("/tok/")
     assert backend.connections == 1
+    await asyncio.sleep(0.05)
     await client.get("/tok/", method="POST", extra="Content-Length: 0\r\n")
     assert backend.connections == 2
     await world.stop()
