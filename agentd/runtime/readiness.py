@@ -8,8 +8,10 @@ listen yet. So each attempt sends a GET and waits for the first bytes of a statu
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 from urllib.parse import quote
+
+from agentd.runtime.addresses import split_address
 
 #: Printable ASCII stays as it is; only what is not ASCII is percent-encoded.
 _KEPT_IN_PATH: Final = "".join(map(chr, range(0x21, 0x7F)))
@@ -43,12 +45,6 @@ def probe_request(address: str, path: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Take `ip:port` (IPv6 in brackets) apart."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
 class ProbeProtocol(asyncio.Protocol):
     """One connection that asks once; `answered` says whether an HTTP answer came before the end."""
 
@@ -58,8 +54,8 @@ class ProbeProtocol(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(self._request)
+        # uvloop's transports are not subclasses of asyncio's.
+        cast("asyncio.Transport", transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._received = (self._received + data)[: len(_STATUS_LINE_START)]

@@ -33,8 +33,3 @@ def published_port(inspection: Mapping[str, Any], container_port: int) -> int | 
     ports = (inspection.get("NetworkSettings") or {}).get("Ports") or {}
     bindings = ports.get(f"{container_port}/tcp") or []
     return next((int(binding["HostPort"]) for binding in bindings if binding.get("HostPort")), None)
-
-
-def address_at(ip: str, port: int) -> str:
-    """Return `ip:port`, IPv6 in brackets."""
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

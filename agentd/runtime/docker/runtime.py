@@ -16,6 +16,7 @@ from docker import APIClient
 from docker.errors import NotFound
 from docker.utils import version_lt
 
+from agentd.runtime.addresses import address_at, probe_ip, split_address
 from agentd.runtime.docker import images
 from agentd.runtime.docker.cgroup_stats import CpuReading, metrics_between, read_cpu
 from agentd.runtime.docker.container_spec import container_name, create_config
@@ -31,7 +32,7 @@ from agentd.runtime.docker.engine import Engine, Lane, connect
 from agentd.runtime.docker.engine_watch import EngineWatch
 from agentd.runtime.docker.mount_directory import ensure_directory
 from agentd.runtime.docker.mount_path import MountPlan, plan_mount
-from agentd.runtime.docker.published_ports import address_at, published_port, readiness_port_of
+from agentd.runtime.docker.published_ports import published_port, readiness_port_of
 from agentd.runtime.docker.start_attempt import EndedAtOnce, StartAttempt, StartPlan
 from agentd.runtime.interface import (
     Condition,
@@ -53,7 +54,6 @@ _log = structlog.get_logger(__name__)
 
 _OLDEST_API = "1.41"  # the first with one-shot samples
 _RECONNECT = Delays(first=0.05, longest=1.0)
-_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
 class DockerRuntime:
@@ -124,13 +124,12 @@ class DockerRuntime:
 
     async def wait_until_ready(self, started: Started, executable: Executable) -> None:
         """Return as soon as the backend answers HTTP. Sets no limit: the caller cancels."""
-        port = int(started.address.rpartition(":")[2])
+        _, port = split_address(started.address)
         inner = readiness_port_of(executable)
         if inner != port_of(executable):
             inspection = await self._engine.call(lambda client: client.inspect_container(started.container_id))
             port = published_port(inspection, inner) or port
-        ip = self._settings.ip if self._settings.bind_ip in _EVERYWHERE else self._settings.bind_ip
-        await wait_for_answer(address_at(ip, port), (executable.readiness or Readiness()).path)
+        await wait_for_answer(address_at(probe_ip(self._settings), port), (executable.readiness or Readiness()).path)
 
     async def terminate(self, backend: str, *, hard: bool) -> bool:
         """Send SIGTERM or SIGKILL; return as soon as it is sent. False when there was nothing to signal."""

@@ -15,10 +15,11 @@ from typing import Any, cast
 from docker import APIClient
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from agentd.runtime.addresses import address_at
 from agentd.runtime.docker.container_spec import container_name
 from agentd.runtime.docker.containers import condition_of, find, insist, remove_entirely
 from agentd.runtime.docker.engine import EngineError, describe
-from agentd.runtime.docker.published_ports import address_at, published_port
+from agentd.runtime.docker.published_ports import published_port
 from agentd.runtime.interface import Exited, Started, StartFailed
 
 _CONFLICT = 409
