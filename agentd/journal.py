@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agentd.clock import BootOffset, choose_offset
-from agentd.journal_thread import JournalFailure, JournalThread
+from agentd.journal_thread import JournalFailure, JournalThread, OperationRunner
 from protocol.actions import ActionOrder, Spawn
 from protocol.backend_state import BackendState, Terminated
 from protocol.codec import decode, encode
@@ -67,12 +67,12 @@ class Leftover:
 class Journal:
     """The agent's memory. Every answer is on the disk before it is given."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._thread = JournalThread(connection)
+    def __init__(self, runner: OperationRunner) -> None:
+        self._runner = runner
 
     async def close(self) -> None:
         """Write what was handed in, and close."""
-        await self._thread.close()
+        await self._runner.close()
 
     async def identify(self, name: str, cluster: str, *, insists: bool) -> Identity:
         """
@@ -86,7 +86,7 @@ class Journal:
             owner = Identity(_fact(connection, "drone", name), _fact(connection, "instance", str(uuid.uuid4())))
             return owner, _fact(connection, "cluster", cluster)
 
-        owner, home = await self._thread.submit(run)
+        owner, home = await self._runner.submit(run)
         if (insists and owner.name != name) or home != cluster:
             raise JournalFailure(
                 f"the journal belongs to {owner.name} in {home}; use another file for {name} in {cluster}"
@@ -105,7 +105,7 @@ class Journal:
                 connection.execute("insert or replace into fact (name, value) values (?, ?)", values)
             return chosen
 
-        return await self._thread.submit(run)
+        return await self._runner.submit(run)
 
     async def take(self, orders: Sequence[ActionOrder]) -> list[Taken]:
         """Note orders; each is new once, by its id, and each backend is spawned once, whatever the order's id."""
@@ -113,7 +113,7 @@ class Journal:
         def run(connection: sqlite3.Connection) -> list[Taken]:
             return [Taken(order, _take(connection, order)) for order in orders]
 
-        return await self._thread.submit(run)
+        return await self._runner.submit(run)
 
     async def record(self, backend: str, state: BackendState, timestamp: int) -> int:
         """Note a report and return its event id, which is larger than all before it, over restarts too."""
@@ -132,7 +132,7 @@ class Journal:
             assert cursor.lastrowid is not None
             return cursor.lastrowid
 
-        return await self._thread.submit(run)
+        return await self._runner.submit(run)
 
     async def ended_state(self, backend: str) -> tuple[Terminated | None, bool]:
         """Return how a backend ended, if it is known, and whether a report about it still waits for its thanks."""
@@ -143,7 +143,7 @@ class Journal:
             waits = connection.execute("select 1 from report where backend = ?", (backend,)).fetchone()
             return state, waits is not None
 
-        return await self._thread.submit(run)
+        return await self._runner.submit(run)
 
     async def unthanked(self, *, after: int, limit: int) -> list[BackendEvent]:
         """Return the oldest reports that were not acknowledged, beyond an event id."""
@@ -155,12 +155,12 @@ class Journal:
             rows = connection.execute(statement, (after, limit))
             return [BackendEvent(row[0], row[1], decode(row[2], BackendState), row[3]) for row in rows]  # type: ignore[arg-type]
 
-        return await self._thread.submit(run)
+        return await self._runner.submit(run)
 
     async def forget(self, event_ids: Sequence[int]) -> None:
         """Delete reports that were acknowledged."""
         values = [(event_id,) for event_id in event_ids]
-        await self._thread.submit(lambda c: c.executemany("delete from report where event_id = ?", values))
+        await self._runner.submit(lambda c: c.executemany("delete from report where event_id = ?", values))
 
     async def leftovers(self) -> list[Leftover]:
         """Return the backends of earlier runs that were taken up and not reported as ended."""
@@ -169,7 +169,7 @@ class Journal:
             rows = connection.execute("select name, state from backend where not ended order by number")
             return [Leftover(name, None if state is None else decode(state, BackendState)) for name, state in rows]  # type: ignore[arg-type]
 
-        return await self._thread.submit(run)
+        return await self._runner.submit(run)
 
 
 def open_journal(path: Path | None) -> Journal:
@@ -185,7 +185,7 @@ def open_journal(path: Path | None) -> Journal:
             # The mode counts from the first moment, and SQLite gives its side files the mode of this one.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             path.chmod(0o600)
-        return Journal(_connect(":memory:" if path is None else str(path)))
+        return Journal(JournalThread(connect(":memory:" if path is None else str(path))))
     except OSError as error:
         raise JournalFailure(f"the journal {where} cannot be opened: {error.strerror}") from error
     except sqlite3.OperationalError as error:
@@ -194,7 +194,8 @@ def open_journal(path: Path | None) -> Journal:
         raise JournalFailure(f"the journal {where} is damaged ({error}); move it away to begin a new one") from error
 
 
-def _connect(database: str) -> sqlite3.Connection:
+def connect(database: str) -> sqlite3.Connection:
+    """Open a database, or make one; what is wrong with it is raised as SQLite's own errors."""
     connection = sqlite3.connect(database, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
         for pragma in ("locking_mode = exclusive", "journal_mode = wal", "synchronous = full"):

@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -22,6 +22,16 @@ _MOST_AT_ONCE = 200
 
 class JournalFailure(Exception):
     """The journal cannot be used; the message is for the operator."""
+
+
+class OperationRunner(Protocol):
+    """Whatever carries out operations on the journal's database, in order."""
+
+    def submit(self, operation: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Queue an operation; the future has its result once it is on the disk, or JournalFailure."""
+
+    async def close(self) -> None:
+        """Carry out what was handed in, and close the database."""
 
 
 class JournalThread:
@@ -35,13 +45,11 @@ class JournalThread:
         self._thread.start()
 
     def submit(self, operation: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Queue an operation; the future has its result once it is on the disk, or JournalFailure."""
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put((operation, future))
         return future
 
     async def close(self) -> None:
-        """Carry out what was handed in, and close the database."""
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
