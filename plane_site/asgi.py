@@ -55,7 +55,7 @@ class ControllerApplication:
         else:
             reason = self._judge(scope)
             if reason is not None:
-                await refuse(scope, send, ApiProblem(ErrorKind.FORBIDDEN, reason))
+                await refuse(scope, send, error=ApiProblem(ErrorKind.FORBIDDEN, reason))
                 return
             route = HOT_ROUTES.get(path, self._django)
         await route(scope, receive, send)

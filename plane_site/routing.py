@@ -14,7 +14,7 @@ from drones.consumers.drone import DroneConsumer
 from drones.consumers.proxy import ProxyConsumer
 
 
-async def refuse_socket(_scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI's signature
     """Refuse to open a socket; Daphne says 403."""
     await receive()
     await send({"type": "websocket.close"})

@@ -58,17 +58,19 @@ class Pool:
 
     async def fetch(self, statement: Statement, /, **parameters: Any) -> list[Row]:
         """Run a statement and return its rows. Raises: DatabaseUnavailable."""
-        return await self._run(statement, parameters, _all_rows)
+        return await self._run(statement, parameters, take=_all_rows)
 
     async def fetch_one(self, statement: Statement, /, **parameters: Any) -> Row | None:
         """Run a statement and return its first row, or None. Raises: DatabaseUnavailable."""
-        return await self._run(statement, parameters, _first_row)
+        return await self._run(statement, parameters, take=_first_row)
 
     async def execute(self, statement: Statement, /, **parameters: Any) -> int:
         """Run a statement and return how many rows it changed. Raises: DatabaseUnavailable."""
-        return await self._run(statement, parameters, _row_count)
+        return await self._run(statement, parameters, take=_row_count)
 
-    async def _run(self, statement: Statement, parameters: dict[str, Any], take: Callable[[Cursor], Awaitable[T]]) -> T:
+    async def _run(
+        self, statement: Statement, parameters: dict[str, Any], *, take: Callable[[Cursor], Awaitable[T]]
+    ) -> T:
         values = statement.arrange(parameters)
         try:
             async with asyncio.timeout(self._patience), self._pool.connection() as connection:
@@ -89,6 +91,12 @@ class Pool:
         """Look at all idle connections: when one broke, most others did too, and each would cost a request."""
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._pool.check())
+
+    @property
+    def dsn(self) -> str:
+        """The address of the database, for a session of one's own."""
+        assert isinstance(self._pool.conninfo, str), "opened with a fixed address"
+        return self._pool.conninfo
 
     async def close(self) -> None:
         """Close all connections."""

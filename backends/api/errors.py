@@ -86,7 +86,7 @@ class ErrorAnswer:
     headers: tuple[tuple[bytes, bytes], ...]
 
 
-def answer_error(error: Exception, path: str, dice: Random) -> ErrorAnswer:
+def answer_error(error: Exception, *, path: str, dice: Random) -> ErrorAnswer:
     """Turn any exception into an answer, and log it under the answer's id."""
     problem = problem_of(error)
     name = draw_name(Prefix.BACKEND, dice)

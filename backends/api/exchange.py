@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from backends.api.errors import ApiProblem, answer_error
 from drones.context import ControllerContext
 from protocol.api_errors import ErrorKind
-from protocol.codec import InvalidMessage, MalformedMessage, decode, encode
+from protocol.codec import InvalidMessage, MalformedMessage, decode
 
 Scope: TypeAlias = dict[str, Any]
 Message: TypeAlias = dict[str, Any]
@@ -47,12 +47,12 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 def demand_method(scope: Scope, *methods: str) -> None:
-    """Raise ApiProblem unless the request's method is one of these."""
-    if scope["method"] not in methods:
+    """Raise ApiProblem unless the request's method is one of these; without any, all will do."""
+    if methods and scope["method"] not in methods:
         raise ApiProblem(ErrorKind.OTHER, f"expected {' or '.join(methods)}", HTTPStatus.METHOD_NOT_ALLOWED)
 
 
-async def read_json(scope: Scope, receive: Receive, kind: type[T]) -> T:
+async def read_json(scope: Scope, receive: Receive, *, kind: type[T]) -> T:
     """
     Read a body of the given struct type.
 
@@ -109,12 +109,7 @@ async def answer(send: Send, body: bytes, *, status: int = 200, headers: Headers
     await send({"type": "http.response.body", "body": body})
 
 
-async def answer_struct(send: Send, struct: Any, *, headers: Headers = ()) -> None:
-    """Send a struct as the whole answer."""
-    await answer(send, encode(struct), headers=headers)
-
-
-async def refuse(scope: Scope, send: Send, error: Exception, *, headers: Headers = ()) -> None:
+async def refuse(scope: Scope, send: Send, *, error: Exception, headers: Headers = ()) -> None:
     """Send an error as the whole answer, and log it."""
-    said = answer_error(error, scope["path"], context_of(scope).dice)
+    said = answer_error(error, path=scope["path"], dice=context_of(scope).dice)
     await answer(send, said.body, status=said.status, headers=(*said.headers, *headers))

@@ -13,11 +13,11 @@ from typing import Final, TypeAlias
 from backends.api.errors import ApiProblem
 from backends.api.exchange import (
     ClientLeft,
+    Headers,
     Receive,
     Scope,
     Send,
     answer,
-    answer_struct,
     context_of,
     demand_method,
     read_json,
@@ -30,6 +30,7 @@ from drones.context import ControllerContext
 from drones.services.controllers import check_database
 from postgres.pool import DatabaseUnavailable
 from protocol.api_errors import ErrorKind
+from protocol.codec import encode
 from protocol.connect import ConnectRequest
 from protocol.views import ControllerStatusView
 
@@ -43,54 +44,60 @@ CORS: Final = (
 )
 
 Route: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+MakeBody: TypeAlias = Callable[[Scope, Receive], Awaitable[bytes]]
 
 
-async def post_connect(scope: Scope, receive: Receive, send: Send) -> None:
-    """POST /ctrl/connect."""
-    try:
-        demand_method(scope, "POST")
-        request = await read_json(scope, receive, ConnectRequest)
-        response = await connect(context_of(scope), request)
-    except ClientLeft:
-        return
-    except Exception as error:  # noqa: BLE001 - every error has an answer
-        await refuse(scope, send, error)
-    else:
-        await answer_struct(send, response)
+def _route(make_body: MakeBody, *methods: str, headers: Headers = ()) -> Route:
+    """Return a route that answers with the body that is made, or with the error that came of it."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            demand_method(scope, *methods)
+            body = await make_body(scope, receive)
+        except ClientLeft:
+            return
+        except Exception as error:  # noqa: BLE001 - every error has an answer
+            await refuse(scope, send, error=error, headers=headers)
+        else:
+            await answer(send, body, headers=headers)
+
+    return run
 
 
-async def get_controller_status(scope: Scope, _receive: Receive, send: Send) -> None:
-    """GET /ctrl/status."""
+async def _connect(scope: Scope, receive: Receive) -> bytes:
+    request = await read_json(scope, receive, kind=ConnectRequest)
+    return encode(await connect(context_of(scope), request))
+
+
+async def _read_controller_status(scope: Scope, _: Receive) -> bytes:
     context = context_of(scope)
-    try:
-        demand_method(scope, "GET", "HEAD")
-        await _demand_health(context)
-    except Exception as error:  # noqa: BLE001 - every error has an answer
-        await refuse(scope, send, error)
-    else:
-        await answer_struct(send, ControllerStatusView("ok", context.version, context.git_hash))
+    await _demand_health(context)
+    return encode(ControllerStatusView("ok", context.version, context.git_hash))
 
 
-async def get_health(scope: Scope, _receive: Receive, send: Send) -> None:
-    """GET /pub/health."""
-    try:
-        demand_method(scope, "GET", "HEAD")
-        await _demand_health(context_of(scope))
-    except Exception as error:  # noqa: BLE001 - every error has an answer
-        await refuse(scope, send, error, headers=CORS)
-    else:
-        await answer(send, b'{"status":"ok"}', headers=CORS)
+async def _read_health(scope: Scope, _: Receive) -> bytes:
+    await _demand_health(context_of(scope))
+    return b'{"status":"ok"}'
 
 
-async def get_backend_status(scope: Scope, _receive: Receive, send: Send) -> None:
-    """GET /pub/b/{backend}/status."""
-    try:
-        demand_method(scope, "GET", "HEAD")
-        view = await read_status(context_of(scope), scope["plane.backend"])
-    except Exception as error:  # noqa: BLE001 - every error has an answer
-        await refuse(scope, send, error, headers=CORS)
-    else:
-        await answer_struct(send, view, headers=CORS)
+async def _read_backend_status(scope: Scope, _: Receive) -> bytes:
+    return encode(await read_status(context_of(scope), scope["plane.backend"]))
+
+
+async def _refuse_unknown(_: Scope, __: Receive) -> bytes:
+    raise ApiProblem(ErrorKind.NOT_FOUND, "there is no such route")
+
+
+#: POST /ctrl/connect
+post_connect: Final = _route(_connect, "POST")
+#: GET /ctrl/status
+get_controller_status: Final = _route(_read_controller_status, "GET", "HEAD")
+#: GET /pub/health
+get_health: Final = _route(_read_health, "GET", "HEAD", headers=CORS)
+#: GET /pub/b/{backend}/status
+get_backend_status: Final = _route(_read_backend_status, "GET", "HEAD", headers=CORS)
+#: Whatever else is asked of the public routes.
+refuse_unknown: Final = _route(_refuse_unknown, headers=CORS)
 
 
 async def get_status_stream(scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,19 +106,14 @@ async def get_status_stream(scope: Scope, receive: Receive, send: Send) -> None:
         demand_method(scope, "GET")
         await stream_statuses(scope, receive, send, headers=CORS)
     except Exception as error:  # noqa: BLE001 - every error has an answer
-        await refuse(scope, send, error, headers=CORS)
+        await refuse(scope, send, error=error, headers=CORS)
 
 
-async def answer_preflight(_scope: Scope, _receive: Receive, send: Send) -> None:
+async def answer_preflight(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI's signature
     """OPTIONS of any public route: whether a page may send its request."""
     lines = [*CORS, (b"access-control-max-age", b"86400"), (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 204, "headers": lines})
     await send({"type": "http.response.body", "body": b""})
-
-
-async def refuse_unknown(scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answer whatever else is asked of the public routes."""
-    await refuse(scope, send, ApiProblem(ErrorKind.NOT_FOUND, "there is no such route"), headers=CORS)
 
 
 async def _demand_health(context: ControllerContext) -> None:

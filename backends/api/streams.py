@@ -16,6 +16,7 @@ import structlog
 from backends.api.exchange import Headers, Receive, Scope, Send, context_of, header
 from backends.services.statuses import read_history
 from backends.services.terminate import NoSuchBackend
+from drones.context import ControllerContext
 from postgres.pool import DatabaseUnavailable
 from protocol.backend_state import BackendStatus
 from protocol.codec import encode
@@ -43,21 +44,38 @@ class _Ended(Exception):
     """The stream is over: all is said, the client left, or a limit was reached."""
 
 
-class _Writer:
-    """Writes to one stream within its budget."""
+class _Stream:
+    """One stream: what its client has seen, and what it may still cost."""
 
-    def __init__(self, send: Send, budget: int) -> None:
+    def __init__(self, send: Send, *, seen: int, budget: int) -> None:
         self._send = send
+        self._seen = seen
         self._budget = budget
 
-    async def write(self, data: bytes) -> None:
+    async def begin(self, headers: Headers) -> None:
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*EVENT_STREAM, *headers]})
+
+    async def tell(self, history: list[BackendStatusView]) -> None:
+        """Write what the client has not seen yet. Raises: _Ended, when there will be nothing more."""
+        for view in history:
+            if view.status.rank > self._seen:
+                await self._write(frame(view))
+                self._seen = view.status.rank
+        if self._seen >= BackendStatus.TERMINATED.rank:
+            raise _Ended
+
+    async def keep_alive(self) -> None:
+        """Write a comment, which clients ignore. Raises: _Ended."""
+        await self._write(b":\n\n")
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _write(self, data: bytes) -> None:
         self._budget -= len(data)
         if self._budget < 0:
             raise _Ended
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def end(self) -> None:
-        await self._send({"type": "http.response.body", "body": b""})
 
 
 async def stream_statuses(
@@ -76,52 +94,44 @@ async def stream_statuses(
         return
     context, backend, chosen = context_of(scope), scope["plane.backend"], limits or StreamLimits()
     changed = asyncio.Event()
-    unsubscribe = context.doorbell.subscribe("backend", backend, lambda *_: changed.set())
-    leaving = asyncio.ensure_future(_client_left(receive))
-    closing = asyncio.ensure_future(context.closing.wait())
-    for end in (leaving, closing):
+    unsubscribe = context.doorbell.subscribe("backend", backend, lambda _: changed.set())
+    ends = [asyncio.ensure_future(end) for end in (_client_left(receive), context.closing.wait())]
+    for end in ends:
         end.add_done_callback(lambda _: changed.set())
-    writer = _Writer(send, chosen.bytes)
+    stream = _Stream(send, seen=seen, budget=chosen.bytes)
     try:
         history = await read_history(context, backend)
-        await send({"type": "http.response.start", "status": 200, "headers": [*EVENT_STREAM, *headers]})
+        await stream.begin(headers)
         async with asyncio.timeout(chosen.seconds):
-            while not (leaving.done() or closing.done()):
-                seen = await _tell(writer, history, seen)
-                history = await _next_history(scope, changed, writer, chosen.keepalive)
+            while not any(end.done() for end in ends):
+                await stream.tell(history)
+                if not await _rung(changed, chosen.keepalive):
+                    await stream.keep_alive()
+                history = await _read_again(context, backend)
     except (_Ended, TimeoutError):
         pass
     finally:
         unsubscribe()
-        leaving.cancel()
-        closing.cancel()
-    await writer.end()
+        for end in ends:
+            end.cancel()
+    await stream.end()
 
 
-async def _tell(writer: _Writer, history: list[BackendStatusView], seen: int) -> int:
-    """Write what was not seen yet; return the rank that is seen then. Raises: _Ended."""
-    for view in history:
-        if view.status.rank > seen:
-            await writer.write(frame(view))
-            seen = view.status.rank
-    if seen >= BackendStatus.TERMINATED.rank:
-        raise _Ended
-    return seen
-
-
-async def _next_history(
-    scope: Scope, changed: asyncio.Event, writer: _Writer, keepalive: float
-) -> list[BackendStatusView]:
-    """Wait for a ring, or for the time to show that we are still here, and read again."""
+async def _rung(changed: asyncio.Event, patience: float) -> bool:
+    """Wait for a ring; tell whether one came. A lost one costs no more than this patience."""
     try:
-        await asyncio.wait_for(changed.wait(), keepalive)
+        await asyncio.wait_for(changed.wait(), patience)
     except TimeoutError:
-        await writer.write(b":\n\n")
+        return False
     changed.clear()
+    return True
+
+
+async def _read_again(context: ControllerContext, backend: str) -> list[BackendStatusView]:
     try:
-        return await read_history(context_of(scope), scope["plane.backend"])
+        return await read_history(context, backend)
     except DatabaseUnavailable:
-        return []
+        return []  # it is asked again with the next ring, or the next comment
     except NoSuchBackend:
         raise _Ended from None  # ended long ago, and cleaned up
 

@@ -66,7 +66,7 @@ def handle_exception(error: Exception, details: dict[str, Any]) -> HttpResponse:
 
 
 def _answer(error: Exception, request: HttpRequest) -> HttpResponse:
-    said = answer_error(error, request.path, _context(request).dice)
+    said = answer_error(error, path=request.path, dice=_context(request).dice)
     response = HttpResponse(said.body, status=said.status, content_type="application/json")
     for name, value in said.headers:
         response[name.decode()] = value.decode()

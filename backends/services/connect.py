@@ -7,8 +7,10 @@ The statement and its guarantees are in connect.sql, what its answer means in `b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
+from random import Random
 from typing import Any, Final
 
 import psycopg
@@ -70,70 +72,120 @@ async def connect(context: ControllerContext, request: ConnectRequest) -> Connec
         DatabaseUnavailable: whether something was stored is then unknown; asking again with a key is safe.
     """
     wish = settle_request(request, context.default_cluster)
-    draws = _draw(context, wish)
-    parameters = _parameters(context, wish, draws)
-    outcome = await _race(context, wish, parameters)
-    if isinstance(outcome, Occupied):
-        outcome = await _outwait(context, wish, parameters, holder=outcome.backend)
-    if isinstance(outcome, Spawned):
-        return _answer_spawned(context, wish, draws, outcome)
-    assert isinstance(outcome, Joined), "all other outcomes were refused"
-    return _answer_joined(context, draws, outcome)
+    return await _Connect(context, wish).run()
 
 
-async def _race(context: ControllerContext, wish: Wish, parameters: dict[str, Any]) -> Outcome:
-    """Run the statement until the race for the key is decided. Raises: ConnectRefused."""
-    refusal: ConnectRefused | None = None
-    for _ in range(1 + RETRIES):
+class _Connect:
+    """One connect, from its wish to its answer."""
+
+    def __init__(self, context: ControllerContext, wish: Wish) -> None:
+        self._context = context
+        self._wish = wish
+        self._draws = _draw(wish, context.dice)
+        self._parameters = _parameters(context, wish, draws=self._draws)
+
+    async def run(self) -> ConnectResponse:
+        outcome = await self._race()
+        if isinstance(outcome, Occupied):
+            outcome = await self._outwait(outcome.backend)
+        if isinstance(outcome, Spawned):
+            return self._answer_spawned(outcome)
+        assert isinstance(outcome, Joined), "all other outcomes were refused"
+        return self._answer_joined(outcome)
+
+    async def _race(self) -> Outcome:
+        """Run the statement until the race for the key is decided. Raises: ConnectRefused."""
+        refusal: ConnectRefused | None = None
+        for _ in range(1 + RETRIES):
+            try:
+                seen = await self._context.pool.fetch_one(CONNECT, **self._parameters)
+            except psycopg.errors.UniqueViolation as error:
+                raise FailedToAcquireKey("the backend's name is taken") from error
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+                refusal = FailedToAcquireKey("others were busy with the same key")
+                continue
+            assert seen is not None, "the statement always returns a row"
+            outcome = judge_connect(self._wish, seen)
+            if not isinstance(outcome, Overtaken):
+                return outcome
+            refusal = outcome.refusal
+        assert refusal is not None, "no outcome without an attempt"
+        raise refusal
+
+    async def _outwait(self, holder: str) -> Outcome:
+        """Look again whenever the holder's state changes, until the key can be had. Raises: ConnectRefused."""
         try:
-            seen = await context.pool.fetch_one(CONNECT, **parameters)
-        except psycopg.errors.UniqueViolation as error:
-            raise FailedToAcquireKey("the backend's name is taken") from error
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-            refusal = FailedToAcquireKey("others were busy with the same key")
-            continue
-        assert seen is not None, "the statement always returns a row"
-        outcome = judge_connect(wish, seen)
-        if not isinstance(outcome, Overtaken):
-            return outcome
-        refusal = outcome.refusal
-    assert refusal is not None, "no outcome without an attempt"
-    raise refusal
-
-
-async def _outwait(context: ControllerContext, wish: Wish, parameters: dict[str, Any], *, holder: str) -> Outcome:
-    """Look again whenever the holder's state changes, until the key can be had. Raises: ConnectRefused."""
-    changed = asyncio.Event()
-    unsubscribe = context.doorbell.subscribe("backend", holder, lambda *_, **__: changed.set())
-    try:
-        async with asyncio.timeout(min(wish.wait_seconds, WAIT_LIMIT)):
-            while True:
-                changed.clear()
-                outcome = await _race(context, wish, parameters)
-                if not isinstance(outcome, Occupied):
-                    return outcome
-                if outcome.backend != holder:
-                    unsubscribe()
+            async with asyncio.timeout(min(self._wish.wait_seconds, WAIT_LIMIT)):
+                while True:
+                    outcome = await self._watch(holder)
+                    if not isinstance(outcome, Occupied):
+                        return outcome
                     holder = outcome.backend
-                    unsubscribe = context.doorbell.subscribe("backend", holder, lambda *_, **__: changed.set())
+        except TimeoutError:
+            raise KeyHeldUnhealthy("the key was not released in the time given") from None
+
+    async def _watch(self, holder: str) -> Outcome:
+        """Race again and again while one holder is ending. Subscribes first, then reads."""
+        changed = asyncio.Event()
+        unsubscribe = self._context.doorbell.subscribe("backend", holder, lambda _: changed.set())
+        try:
+            while True:
+                outcome = await self._race()
+                if not isinstance(outcome, Occupied) or outcome.backend != holder:
+                    return outcome
                 await _rung(changed)
-    except TimeoutError:
-        raise KeyHeldUnhealthy("the key was not released in the time given") from None
-    finally:
-        unsubscribe()
+        finally:
+            unsubscribe()
+
+    def _answer_spawned(self, spawned: Spawned) -> ConnectResponse:
+        """Ring whoever must know, now that all is committed, and say where the new backend will be."""
+        draws, wish, bell = self._draws, self._wish, self._context.bell
+        bell.ring("drone", str(spawned.drone_id))
+        if spawned.ended is not None:
+            bell.ring("backend", spawned.ended)
+            _log.warning("expired_key_taken_over", backend=draws.backend, lost=spawned.ended)
+        _log.info("backend_scheduled", backend=draws.backend, drone=spawned.drone)
+        assert wish.cluster is not None, "a drone was chosen from it"
+        assert wish.spawn is not None, "nothing is spawned unasked"
+        token = draws.static_token or draws.token
+        return ConnectResponse(
+            backend_id=draws.backend,
+            spawned=True,
+            status=BackendStatus.SCHEDULED,
+            token=token,
+            url=parse_cluster(wish.cluster).url(token, wish.spawn.subdomain),
+            subdomain=wish.spawn.subdomain,
+            secret_token=None if draws.static_token else draws.secret_token,
+            status_url=self._status_url(draws.backend),
+            drone=spawned.drone,
+        )
+
+    def _answer_joined(self, joined: Joined) -> ConnectResponse:
+        token = joined.static_token or self._draws.token
+        return ConnectResponse(
+            backend_id=joined.backend,
+            spawned=False,
+            status=joined.status,
+            token=token,
+            url=parse_cluster(joined.cluster).url(token, joined.subdomain),
+            subdomain=joined.subdomain,
+            secret_token=None if joined.static_token else self._draws.secret_token,
+            status_url=self._status_url(joined.backend),
+            drone=None,
+        )
+
+    def _status_url(self, backend: str) -> str:
+        return f"{self._context.url}/pub/b/{backend}/status"
 
 
 async def _rung(changed: asyncio.Event) -> None:
     """Wait for a ring, but no longer than a lost one may cost."""
-    try:
-        async with asyncio.timeout(LOOK_INTERVAL):
-            await changed.wait()
-    except TimeoutError:
-        pass
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(changed.wait(), LOOK_INTERVAL)
+    changed.clear()
 
 
-def _draw(context: ControllerContext, wish: Wish) -> Draws:
-    dice = context.dice
+def _draw(wish: Wish, dice: Random) -> Draws:
     spawn = wish.spawn
     return Draws(
         key=wish.key or KeyConfig(draw_name(Prefix.KEY, dice)),
@@ -145,7 +197,7 @@ def _draw(context: ControllerContext, wish: Wish) -> Draws:
     )
 
 
-def _parameters(context: ControllerContext, wish: Wish, draws: Draws) -> dict[str, Any]:
+def _parameters(context: ControllerContext, wish: Wish, *, draws: Draws) -> dict[str, Any]:
     spawn, terms = wish.spawn, context.terms
     limits = limit_eligibility(terms, context.best_of)
     return {
@@ -182,45 +234,3 @@ def _parameters(context: ControllerContext, wish: Wish, draws: Draws) -> dict[st
 
 def _milliseconds(duration: dt.timedelta) -> int:
     return duration // dt.timedelta(milliseconds=1)
-
-
-def _answer_spawned(context: ControllerContext, wish: Wish, draws: Draws, spawned: Spawned) -> ConnectResponse:
-    """Ring whoever must know, now that all is committed, and say where the new backend will be."""
-    context.bell.ring("drone", str(spawned.drone_id))
-    if spawned.ended is not None:
-        context.bell.ring("backend", spawned.ended)
-        _log.info("expired_key_taken_over", backend=draws.backend, lost=spawned.ended)
-    _log.info("backend_scheduled", backend=draws.backend, drone=spawned.drone)
-    assert wish.cluster is not None
-    assert wish.spawn is not None
-    token = draws.static_token or draws.token
-    return ConnectResponse(
-        backend_id=draws.backend,
-        spawned=True,
-        status=BackendStatus.SCHEDULED,
-        token=token,
-        url=parse_cluster(wish.cluster).url(token, wish.spawn.subdomain),
-        subdomain=wish.spawn.subdomain,
-        secret_token=None if draws.static_token else draws.secret_token,
-        status_url=_status_url(context, draws.backend),
-        drone=spawned.drone,
-    )
-
-
-def _answer_joined(context: ControllerContext, draws: Draws, joined: Joined) -> ConnectResponse:
-    token = joined.static_token or draws.token
-    return ConnectResponse(
-        backend_id=joined.backend,
-        spawned=False,
-        status=joined.status,
-        token=token,
-        url=parse_cluster(joined.cluster).url(token, joined.subdomain),
-        subdomain=joined.subdomain,
-        secret_token=None if joined.static_token else draws.secret_token,
-        status_url=_status_url(context, joined.backend),
-        drone=None,
-    )
-
-
-def _status_url(context: ControllerContext, backend: str) -> str:
-    return f"{context.url}/pub/b/{backend}/status"

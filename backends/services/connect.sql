@@ -142,6 +142,7 @@ remembered as (
     select %(backend)s::text, 'scheduled', '{"status": "scheduled"}'::jsonb from taken
     union all
     select e.id, 'terminated', e.state from ended e
+    on conflict (backend_id, status) do nothing
 )
 select h.backend_id, h.tag, h.status, h.status_rank, h.cluster, h.subdomain, h.static_token, h.free, h.unhealthy,
        h.joinable, d.node_id as drone_id, d.name as drone, k.fencing_token, (select id from ended) as ended
