@@ -47,11 +47,16 @@ class StatusFollower:
 
     def received(self, event_id: str, data: str) -> BackendStatusView | None:
         """
-        Take one event; return it unless it was told before.
+        Take one event; return it unless it was told before, or only sets how the stream is to be read.
 
         Raises:
             ApiFailure: it is no status.
         """
+        if not data:
+            return None
+        if not data:
+            # A comment that keeps the stream alive; the parser passes it on as an event without data.
+            return None
         try:
             view = decode(data, BackendStatusView)
         except MalformedMessage as error:
