@@ -9,6 +9,7 @@ import click
 
 from options.command import PlaneCommand, PlaneGroup
 from planectl.admin import admin
+from planectl.demo.command import demo
 from planectl.parts import MODULES, SUMMARIES, become
 
 
@@ -40,6 +41,7 @@ def _become(subcommand: str, arguments: tuple[str, ...]) -> None:
 
 
 plane.add_command(admin)
+plane.add_command(demo)
 for _subcommand in MODULES:
     plane.add_command(_pass_through(_subcommand))
 
