@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from django.db.migrations.loader import MigrationLoader
 
+from backends.services.sweeper import Sweeper
 from drones.context import ControllerContext
 from drones.services.controllers import heartbeat_forever
 from drones.terms import Terms
@@ -99,5 +100,9 @@ async def _listen(context: ControllerContext) -> None:
     await context.doorbell.run()
 
 
+async def _sweep(context: ControllerContext) -> None:
+    await Sweeper(context).run()
+
+
 #: What runs beside the requests.
-LOOPS: tuple[Loop, ...] = (heartbeat_forever, _ring, _listen)
+LOOPS: tuple[Loop, ...] = (heartbeat_forever, _ring, _listen, _sweep)

@@ -37,6 +37,10 @@ _log = structlog.get_logger(__name__)
 DRAIN_LIMIT: Final = 3.0
 #: Seconds for the goodbye.
 GOODBYE_LIMIT: Final = 1.0
+#: Seconds of silence after which a socket's peer is asked whether it lives, and then has to answer. Daphne looks every
+#: two seconds; together less than the time after which a node is unhealthy.
+PING_INTERVAL: Final = 15
+PING_LIMIT: Final = 20
 #: Bytes of a body that are read to be refused politely; beyond, the connection is cut.
 PATIENCE_WITH_BODIES: Final = 8 * BODY_LIMIT
 
@@ -129,6 +133,8 @@ class _Controller:
             ready_callable=self._ready,
             server_name="Plane",
             websocket_timeout=-1,
+            ping_interval=PING_INTERVAL,
+            ping_timeout=PING_LIMIT,
             application_close_timeout=5,
             verbosity=0,
         )
