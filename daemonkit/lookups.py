@@ -47,7 +47,7 @@ class Lookups(Generic[Key, Waiter]):
     def __len__(self) -> int:
         return len(self._questions)
 
-    def want(self, key: Key, waiter: Waiter, now: float) -> None:
+    def want(self, key: Key, waiter: Waiter, *, now: float) -> None:
         """Wait for an answer about a key, from now on."""
         question = self._questions.get(key)
         if question is None:

@@ -67,8 +67,8 @@ def command(
     async def run(stopping: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         write = None if sys.stderr.isatty() else _write_to_stderr
-        log_to = AccessLog(loop.time, time.time, write)
-        await serve(Proxy(settings, own_version(os.environ), log_to, loop), stopping)
+        log_to = AccessLog(loop.time, time.time, write=write)
+        await serve(Proxy(settings, own_version(os.environ), log_to=log_to, loop=loop), stopping)
 
     sys.exit(service.run(run))
 

@@ -54,7 +54,7 @@ class AccessLog:
     """Gathers entries between two flushes."""
 
     def __init__(
-        self, clock: Callable[[], float], wall: Callable[[], float], write: Callable[[bytes], object] | None
+        self, clock: Callable[[], float], wall: Callable[[], float], *, write: Callable[[bytes], object] | None
     ) -> None:
         self._clock = clock
         self._wall = wall

@@ -57,7 +57,7 @@ def normal_host(value: bytes) -> bytes | None:
     return value.lower().removesuffix(b":443") if _HOST.fullmatch(value) else None
 
 
-def is_at_home(host: bytes, cluster: bytes, subdomain: bytes | None) -> bool:
+def is_at_home(host: bytes, cluster: bytes, *, subdomain: bytes | None) -> bool:
     """Tell whether a route of this cluster may be used under this host; both in their normal form."""
     if subdomain is not None:
         return host == subdomain + b"." + cluster

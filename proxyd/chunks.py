@@ -44,7 +44,7 @@ class ChunkedReader:
         at = 0
         while at < len(data) and not self.done:
             if self._left:
-                at = self._take_payload(data, at, pieces)
+                at = self._take_payload(data, at, pieces=pieces)
             elif self._in_trailers:
                 at = self._take_trailers(data, at)
             else:
@@ -53,7 +53,7 @@ class ChunkedReader:
             self.rest = data[at:]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _take_payload(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+    def _take_payload(self, data: bytes, at: int, *, pieces: list[bytes]) -> int:
         """Take payload up to the line end behind the chunk, which counts as two bytes of it."""
         stop = min(at + self._left - 2, len(data))
         if stop > at:
@@ -71,7 +71,7 @@ class ChunkedReader:
     def _take_size(self, data: bytes, at: int) -> int:
         end = data.find(b"\r\n", at)
         if end < 0:
-            return self._keep(data, at, MAX_SIZE_LINE)
+            return self._keep(data, at, limit=MAX_SIZE_LINE)
         match = _SIZE_LINE.fullmatch(data, at, end)
         if match is None or end - at > MAX_SIZE_LINE:
             raise Refused(400, "bad chunk size")
@@ -86,14 +86,14 @@ class ChunkedReader:
             return at + 2
         end = data.find(b"\r\n\r\n", at)
         if end < 0:
-            return self._keep(data, at, MAX_TRAILERS)
+            return self._keep(data, at, limit=MAX_TRAILERS)
         if end - at > MAX_TRAILERS:
             raise Refused(431, "trailers too long")
         read_fields(data[at : end + 2])
         self.done = True
         return end + 4
 
-    def _keep(self, data: bytes, at: int, limit: int) -> int:
+    def _keep(self, data: bytes, at: int, *, limit: int) -> int:
         partial = data[at:]
         if len(partial) > limit or partial.count(b"\n") != partial.count(b"\r\n"):
             raise Refused(400, "bad chunk framing")

@@ -185,7 +185,7 @@ class Frontend(asyncio.Protocol):
             self._refuse(refusal, request)
             return
         self._phase = Phase.RELAYING
-        self._relay = relay = Relay(self._board, self, request, route)
+        self._relay = relay = Relay(self._board, self, request=request, route=route)
         relay.start()
 
     def routed(self, route: Route) -> None:
@@ -291,7 +291,7 @@ class Frontend(asyncio.Protocol):
         self._leave()
         self._hang_up()
 
-    def open_tunnel(self, relay: Relay, head: bytes, rest: bytes) -> None:
+    def open_tunnel(self, relay: Relay, *, head: bytes, rest: bytes) -> None:
         upstream = relay.upstream
         assert upstream is not None, "a tunnel has two ends"
         self._relay = None
@@ -299,7 +299,7 @@ class Frontend(asyncio.Protocol):
         self._board.connections.discard(self)
         kept = self.take_kept()
         self.resume_reading()
-        tunnel = Tunnel(self._board, relay, self.client_ip)
+        tunnel = Tunnel(self._board, relay, client_ip=self.client_ip)
         tunnel.open(self.transport, upstream, is_client_slow=self._is_write_paused)
         tunnel.client.transport.write(head + rest)
         if kept:

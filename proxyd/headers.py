@@ -96,7 +96,7 @@ def judge_request(block: bytes) -> RequestFields:
     """
     special, kept = _sort(read_fields(block), _SPECIAL_IN_REQUESTS)
     tokens = list_tokens(special.get(b"connection", []))
-    length = read_framing(special.get(b"content-length"), special.get(b"transfer-encoding"), 0)
+    length = read_framing(special.get(b"content-length"), special.get(b"transfer-encoding"), otherwise=0)
     protocols = _read_upgrade(special, tokens)
     host, host_line = _read_host(special.get(b"host", []))
     lines = [host_line, *_lines(kept, without=tokens)]
@@ -128,7 +128,7 @@ def judge_response(block: bytes) -> ResponseFields:
     special, kept = _sort(read_fields(block), _SPECIAL_IN_RESPONSES)
     tokens = list_tokens(special.get(b"connection", []))
     return ResponseFields(
-        length=read_framing(special.get(b"content-length"), special.get(b"transfer-encoding"), UNTIL_CLOSE),
+        length=read_framing(special.get(b"content-length"), special.get(b"transfer-encoding"), otherwise=UNTIL_CLOSE),
         says_close=b"close" in tokens,
         says_keep_alive=b"keep-alive" in tokens,
         upgrade=_read_upgrade(special, tokens),

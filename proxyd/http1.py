@@ -83,10 +83,10 @@ def read_request_line(line: bytes) -> RequestLine:
         raise Refused(405, "method not allowed")
     if target[0] == 0x2F:  # a slash
         return RequestLine(method, target, 1 if minor == b"1" else 0)
-    return _read_absolute(method, target, 1 if minor == b"1" else 0)
+    return _read_absolute(method, target, minor=1 if minor == b"1" else 0)
 
 
-def _read_absolute(method: bytes, target: bytes, minor: int) -> RequestLine:
+def _read_absolute(method: bytes, target: bytes, *, minor: int) -> RequestLine:
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         raise Refused(400, "malformed target")
@@ -145,7 +145,7 @@ def read_length(values: list[bytes]) -> int:
     return int(values[0])
 
 
-def read_framing(lengths: list[bytes] | None, codings: list[bytes] | None, otherwise: int) -> int:
+def read_framing(lengths: list[bytes] | None, codings: list[bytes] | None, *, otherwise: int) -> int:
     """
     Return how a body ends: its length, CHUNKED, or `otherwise` when the head does not say.
 

@@ -58,7 +58,7 @@ class Client(Protocol):
     def break_off(self) -> None:
         """Hang up in the middle of an answer: what was sent is not whole, and the client must notice."""
 
-    def open_tunnel(self, relay: Relay, head: bytes, rest: bytes) -> None:
+    def open_tunnel(self, relay: Relay, *, head: bytes, rest: bytes) -> None:
         """Let bytes pass both ways from now on."""
 
 
@@ -96,7 +96,7 @@ class Relay:
         "wants_body",
     )
 
-    def __init__(self, board: Switchboard, client: Client, request: Request, route: Route) -> None:
+    def __init__(self, board: Switchboard, client: Client, *, request: Request, route: Route) -> None:
         self._board = board
         self._client = client
         self.request = request
@@ -135,7 +135,7 @@ class Relay:
         self._stage = Stage.WAITING
         self._usage = self._board.activity.begin(self.route.backend, self._board.loop.time())
         request = self.request
-        upstream.transport.write(head_for_backend(request, self.route, self._client.forwarded_line))
+        upstream.transport.write(head_for_backend(request, self.route, forwarded_line=self._client.forwarded_line))
         if request.fields.length:
             self._upload = reader_for(request.fields.length)
             self.wants_body = True
@@ -238,16 +238,16 @@ class Relay:
             self._fail(502)
             return
         if line.status < 200:
-            self._take_interim(data[:line_end], line, fields, rest=data[end + 4 :])
+            self._take_interim(data[:line_end], line, fields=fields, rest=data[end + 4 :])
         else:
-            self._begin_answer(data[:line_end], line, fields, rest=data[end + 4 :])
+            self._begin_answer(data[:line_end], line, fields=fields, rest=data[end + 4 :])
 
-    def _begin_answer(self, status_line: bytes, line: StatusLine, fields: ResponseFields, *, rest: bytes) -> None:
+    def _begin_answer(self, status_line: bytes, line: StatusLine, *, fields: ResponseFields, rest: bytes) -> None:
         board = self._board
         # A body that is still coming in may never end: then the connection cannot be used again.
-        plan = plan_response(self.request, line, fields, may_keep=not (self.wants_body or board.is_draining))
+        plan = plan_response(self.request, line, fields=fields, may_keep=not (self.wants_body or board.is_draining))
         head = head_for_client(
-            status_line, fields, plan.framing, route=self.route, server_line=board.answers.server_line
+            status_line, fields, framing=plan.framing, route=self.route, server_line=board.answers.server_line
         )
         self._plan = plan
         self._stage = Stage.ANSWERING
@@ -289,10 +289,10 @@ class Relay:
             self._client.transport.write(LAST_CHUNK)
         self._complete(reusable=False)
 
-    def _take_interim(self, status_line: bytes, line: StatusLine, fields: ResponseFields, *, rest: bytes) -> None:
+    def _take_interim(self, status_line: bytes, line: StatusLine, *, fields: ResponseFields, rest: bytes) -> None:
         self._interims += 1
         if line.status == 101:
-            self._switch_protocols(status_line, fields, rest)
+            self._switch_protocols(status_line, fields, rest=rest)
         elif self._interims > MAX_INTERIM:
             self._fail(502)
         else:
@@ -301,7 +301,7 @@ class Relay:
             if rest:
                 self._read_head(rest)
 
-    def _switch_protocols(self, status_line: bytes, fields: ResponseFields, rest: bytes) -> None:
+    def _switch_protocols(self, status_line: bytes, fields: ResponseFields, *, rest: bytes) -> None:
         request = self.request
         if not (request.fields.upgrades and request.minor == 1 and fields.upgrade) or self.wants_body:
             self._fail(502)
@@ -312,8 +312,8 @@ class Relay:
             self._board.keepalive.answered(self._usage)
         lines = b"connection: upgrade\r\nupgrade: " + fields.upgrade + b"\r\n"
         server_line = self._board.answers.server_line
-        head = head_for_client(status_line, fields, lines, route=self.route, server_line=server_line)
-        self._client.open_tunnel(self, head, rest)
+        head = head_for_client(status_line, fields, framing=lines, route=self.route, server_line=server_line)
+        self._client.open_tunnel(self, head=head, rest=rest)
 
     # The end
 
@@ -364,10 +364,10 @@ class Relay:
 
     def _note(self) -> None:
         now = self._board.loop.time()
-        self._board.log.note(entry_of(self, now, self._client.client_ip))
+        self._board.log.note(entry_of(self, now, client_ip=self._client.client_ip))
 
 
-def entry_of(relay: Relay, now: float, client_ip: str, *, event: str = "request_served") -> Entry:
+def entry_of(relay: Relay, now: float, *, client_ip: str, event: str = "request_served") -> Entry:
     """Return the log line of a request or tunnel."""
     request = relay.request
     return Entry(

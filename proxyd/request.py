@@ -58,10 +58,10 @@ def judge_admission(route: Route, host: bytes) -> int | None:
     """Return the status with which a host may not use a route, or None when it may."""
     if not host:
         return 400
-    return None if is_at_home(host, route.cluster, route.subdomain) else 403
+    return None if is_at_home(host, route.cluster, subdomain=route.subdomain) else 403
 
 
-def head_for_backend(request: Request, route: Route, forwarded_line: bytes) -> bytes:
+def head_for_backend(request: Request, route: Route, *, forwarded_line: bytes) -> bytes:
     """Return the head that a backend sees."""
     address = request.address
     return b"".join(

@@ -29,7 +29,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     keeps_backend: bool
 
 
-def plan_response(request: Request, line: StatusLine, fields: ResponseFields, *, may_keep: bool) -> Plan:
+def plan_response(request: Request, line: StatusLine, *, fields: ResponseFields, may_keep: bool) -> Plan:
     """Decide how an answer goes on; `may_keep` tells whether there is a reason to hang up on the client anyway."""
     length = 0 if request.method == b"HEAD" or line.status in _BODILESS else fields.length
     keeps_client = may_keep and request.is_persistent
@@ -61,7 +61,7 @@ def plan_response(request: Request, line: StatusLine, fields: ResponseFields, *,
 
 
 def head_for_client(
-    status_line: bytes, fields: ResponseFields, framing: bytes, *, route: Route, server_line: bytes
+    status_line: bytes, fields: ResponseFields, *, framing: bytes, route: Route, server_line: bytes
 ) -> bytes:
     """Return the head that a client sees; the status line as the backend sent it, but for its version."""
     return b"".join(

@@ -43,7 +43,7 @@ class Route(msgspec.Struct, eq=False, gc=False, weakref=False):
         return f"Route(token=…, origin={self.origin!r})"
 
 
-def make_route(token: bytes, info: RouteInfo, now: float) -> Route:
+def make_route(token: bytes, info: RouteInfo, *, now: float) -> Route:
     """
     Prepare a route from a controller's answer; `now` is the proxy's own clock in seconds.
 

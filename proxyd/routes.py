@@ -36,9 +36,9 @@ class Waiter(Protocol):
 class Routes:
     """The routes of one proxy."""
 
-    def __init__(self, clock: Callable[[], float], limits: Limits, table: RouteTable | None = None) -> None:
+    def __init__(self, clock: Callable[[], float], limits: Limits) -> None:
         self._clock = clock
-        self._table = table or RouteTable()
+        self._table = RouteTable()
         # Nobody waits for an answer about a route that is only looked at again.
         self._lookups: Lookups[bytes, Waiter | None] = Lookups(Patience(limits.answer, limits.held))
         self._holding = Holding(per_backend=limits.held_per_backend, in_all=limits.held_in_all)
@@ -58,7 +58,7 @@ class Routes:
             return 410
         if not self._holding.admit(token):
             return 503
-        self._lookups.want(token, waiter, now)
+        self._lookups.want(token, waiter, now=now)
         self._send_due()
         return None
 
@@ -97,7 +97,7 @@ class Routes:
             _refuse(waiters, 410)
             return
         try:
-            route = make_route(token, answer.route_info, now)
+            route = make_route(token, answer.route_info, now=now)
         except UnusableRoute as error:
             log.error("route_unusable", backend=answer.route_info.backend_id, reason=str(error))  # noqa: TRY400
             _refuse(waiters, 502)
@@ -137,7 +137,7 @@ class Routes:
 
     def _refresh(self, route: Route, now: float) -> None:
         if self._link is not None and self._table.wants_refresh(route, now):
-            self._lookups.want(route.token, None, now)
+            self._lookups.want(route.token, None, now=now)
             self._send_due()
 
     def _send_due(self) -> None:

@@ -46,7 +46,7 @@ class Proxy:
     """The parts of one proxy put together; the user of its control channel."""
 
     def __init__(
-        self, settings: Settings, version: Version, log_to: AccessLog, loop: asyncio.AbstractEventLoop
+        self, settings: Settings, version: Version, *, log_to: AccessLog, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._settings = settings
         self._handshake = Handshake(version, settings.name, extensions=[str(name) for name in EXTENSIONS])

@@ -62,7 +62,7 @@ class Tunnel:
     client: TunnelEnd
     backend: TunnelEnd
 
-    def __init__(self, board: Switchboard, relay: Relay, client_ip: str) -> None:
+    def __init__(self, board: Switchboard, relay: Relay, *, client_ip: str) -> None:
         self._board = board
         self._relay = relay
         self._client_ip = client_ip
@@ -106,7 +106,7 @@ class Tunnel:
         relay = self._relay
         relay.received = self.client.count
         relay.sent = self.backend.count
-        self._board.log.note(entry_of(relay, self._board.loop.time(), self._client_ip, event="tunnel_ended"))
+        self._board.log.note(entry_of(relay, self._board.loop.time(), client_ip=self._client_ip, event="tunnel_ended"))
 
     # What the proxy as a whole asks
 

@@ -238,8 +238,8 @@ class World:
             limits=self._limits,
             **self._settings,
         )
-        self.log = AccessLog(loop.time, lambda: 1_700_000_000.0, self._keep_lines)
-        self.proxy = Proxy(settings, VERSION, self.log, loop)
+        self.log = AccessLog(loop.time, lambda: 1_700_000_000.0, write=self._keep_lines)
+        self.proxy = Proxy(settings, VERSION, log_to=self.log, loop=loop)
         self.server = await self.proxy.listen()
         self.port = self.server.sockets[0].getsockname()[1]
         known = [str(name) for name in EXTENSIONS] if extensions is None else extensions
