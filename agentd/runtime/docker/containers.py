@@ -59,7 +59,7 @@ def condition_of(inspection: Mapping[str, Any] | None) -> Condition:
 def send_signal(client: APIClient, backend: str, drone: str, *, hard: bool) -> bool:
     """Send SIGTERM or SIGKILL; return whether there was a process (or one about to be) to end."""
     inspection = find(client, backend, drone)
-    if inspection is None:
+    if inspection is None or isinstance(condition_of(inspection), Exited):
         return False
     container_id = inspection["Id"]
     if inspection["State"].get("Status") == "created":

@@ -38,6 +38,7 @@ class EngineWatch:
         self._drone = drone
         self._stream = EventStream(client, event_filters(drone), backoff)
         self._ledger = ExitLedger()
+        self._held: dict[str, list[tuple[str, int | None]]] = {}
         self._list_now = asyncio.Event()
         self._listing: asyncio.Task[None] | None = None
         self._listener: ExitListener | None = None
@@ -68,13 +69,25 @@ class EngineWatch:
             self._listing.cancel()
             await asyncio.wait([self._listing])
 
-    def started(self, container_id: str, backend: str) -> None:
-        """Note that a container runs, so that its end is missed if nothing tells of it."""
+    def start_begun(self, backend: str) -> None:
+        """Hold back ends of this backend: the engine reports one even for a container that could not be started."""
+        self._held[backend] = []
+
+    def start_failed(self, backend: str) -> None:
+        """Forget what was held back: there was no life to end."""
+        self._held.pop(backend, None)
+
+    def start_done(self, backend: str, container_id: str) -> None:
+        """Note that a container runs, so that its end is missed if nothing tells of it; and tell what was held back."""
         self._ledger.started(container_id, backend)
+        for held_id, exit_code in self._held.pop(backend, []):
+            self.ended(held_id, backend, exit_code)
 
     def ended(self, container_id: str, backend: str, exit_code: int | None) -> None:
         """Note an end that was seen, and tell it unless it has been told."""
-        if self._ledger.ended(container_id):
+        if backend in self._held:
+            self._held[backend].append((container_id, exit_code))
+        elif self._ledger.ended(container_id):
             self._tell(backend, exit_code)
 
     def _heard(self, raw: Mapping[str, Any]) -> None:

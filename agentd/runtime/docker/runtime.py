@@ -106,21 +106,28 @@ class DockerRuntime:
     async def start(self, order: StartOrder) -> Started:
         """Create and start a container. Raises StartFailed. Cancelled in the middle, it leaves nothing behind."""
         attempt = StartAttempt(self._plan(order))
+        self._watch.start_begun(order.backend)
+        try:
+            started = await self._run(attempt)
+        except BaseException as failure:
+            self._watch.start_failed(order.backend)
+            if isinstance(failure, EndedAtOnce):
+                self._watch.ended(failure.container_id, order.backend, failure.exit_code)
+            raise
+        self._watch.start_done(order.backend, started.container_id)
+        return started
+
+    async def _run(self, attempt: StartAttempt) -> Started:
         running = asyncio.ensure_future(self._engine.call(attempt.run, Lane.START))
         try:
-            started = await asyncio.shield(running)
+            return await asyncio.shield(running)
         except asyncio.CancelledError:
             await self._take_back(attempt, running)
-            raise
-        except EndedAtOnce as end:
-            self._watch.ended(end.container_id, order.backend, end.exit_code)
             raise
         except StartFailed:
             raise
         except RuntimeFailure as failure:
             raise StartFailed(str(failure)) from failure
-        self._watch.started(started.container_id, started.backend)
-        return started
 
     async def wait_until_ready(self, started: Started, executable: Executable) -> None:
         """Return as soon as the backend answers HTTP. Sets no limit: the caller cancels."""
