@@ -84,7 +84,8 @@ async def _demonstrate(settings: DemoSettings, engine: Engine | None) -> None:
         with suppress(StopAsked):
             await demonstration.run(click.echo)
     finally:
-        click.echo("Stopping.")
+        with suppress(OSError):  # the terminal may be gone
+            click.echo("Stopping.")
         await demonstration.end()
 
 

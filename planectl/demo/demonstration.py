@@ -4,7 +4,8 @@ The course of a demo: what is started when, what is said meanwhile, and that eve
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from planectl.demo.engine import Engine
 from planectl.demo.keepsakes import Keepsakes
@@ -13,6 +14,9 @@ from planectl.demo.readiness import DemoReadiness
 from planectl.demo.settings import ADMIN_USER, IMAGE, DemoSettings
 from planectl.demo.supervisor import Supervisor
 from protocol.connect import ConnectResponse
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Demonstration:
@@ -46,35 +50,32 @@ class Demonstration:
         await self._supervisor.until_over()
 
     async def _begin(self, readiness: DemoReadiness, clock: "Stopwatch") -> ConnectResponse:
-        # The image has nothing to do with the database, so both are made at the same time.
-        image = asyncio.create_task(self._ensure_image(clock))
-        try:
-            dsn = await self._supervisor.start_and_listen(self._plan.database())
-            clock.tell("the database answers")
-            await self._supervisor.complete(self._plan.migration(dsn))
-            clock.tell("its tables are up to date")
-            await self._supervisor.start(self._plan.controller(dsn))
-            account = asyncio.create_task(self._supervisor.complete(self._plan.admin_account(dsn)))
-            await readiness.controller()
-            clock.tell(f"the controller answers on port {self._settings.controller_port}")
-            await self._begin_nodes(readiness, clock)
-            await image
-            answer = await readiness.backend()
-            clock.tell("the backend answers")
-            await account
-        finally:
-            image.cancel()
+        # The image has nothing to do with the database.
+        dsn, _ = await together(self._begin_database(clock), self._ensure_image(clock))
+        await self._supervisor.start(self._plan.controller(dsn))
+        await readiness.controller()
+        clock.tell(f"the controller answers on port {self._settings.controller_port}")
+        await together(self._begin_nodes(readiness, clock), self._supervisor.complete(self._plan.admin_account(dsn)))
+        answer = await readiness.backend()
+        clock.tell("the backend answers")
         return answer
 
-    async def _begin_nodes(self, readiness: DemoReadiness, clock: "Stopwatch") -> None:
-        await self._supervisor.start(self._plan.drone(with_docker=self._engine is not None))
-        await self._supervisor.start(self._plan.proxy())
-        await asyncio.gather(readiness.drone(self._keepsakes.drone), readiness.proxy())
-        clock.tell(f"the drone and the proxy are ready, on port {self._settings.proxy_port}")
+    async def _begin_database(self, clock: "Stopwatch") -> str:
+        dsn = await self._supervisor.start_and_listen(self._plan.database())
+        clock.tell("the database answers")
+        await self._supervisor.complete(self._plan.migration(dsn))
+        clock.tell("its tables are up to date")
+        return dsn
 
     async def _ensure_image(self, clock: "Stopwatch") -> None:
         if self._engine is not None and await asyncio.to_thread(self._engine.ensure_image):
             clock.tell(f"the image {IMAGE} is built, from the Python on this machine")
+
+    async def _begin_nodes(self, readiness: DemoReadiness, clock: "Stopwatch") -> None:
+        await self._supervisor.start(self._plan.drone(with_docker=self._engine is not None))
+        await self._supervisor.start(self._plan.proxy())
+        await together(readiness.drone(self._keepsakes.drone), readiness.proxy())
+        clock.tell(f"the drone and the proxy are ready, on port {self._settings.proxy_port}")
 
     async def end(self) -> None:
         """End every part, and what a part that had to be killed could not end itself."""
@@ -96,6 +97,16 @@ class Stopwatch:
     def tell(self, what: str) -> None:
         """Say one thing."""
         self._say(f"{self._clock() - self._begin:6.1f} s  {what}")
+
+
+async def together(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
+    """Do two things at the same time; if one fails, the other is given up."""
+    tasks = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def closing_lines(settings: DemoSettings, keepsakes: Keepsakes, answer: ConnectResponse) -> list[str]:

@@ -37,7 +37,13 @@ class Engine:
         self._client = client
 
     def ensure_image(self) -> bool:
-        """Build the demo's image unless the engine has it; tell whether it was built."""
+        """Build the demo's image unless the engine has it; tell whether it was built. Raises DemoRefused."""
+        try:
+            return self._ensure_image()
+        except (DockerException, OSError) as error:
+            raise DemoRefused(f"The Docker engine did not take the demo's image: {error}") from error
+
+    def _ensure_image(self) -> bool:
         wanted = fingerprint()
         former = self._image()
         if former is not None and former.labels.get(_LABEL) == wanted:
@@ -49,7 +55,7 @@ class Engine:
             changes = [*CHANGES, f"LABEL {_LABEL}={wanted}"]
             self._client.api.import_image_from_data(archive, repository=repository, tag=tag, changes=changes)
         if self._image() is None:
-            raise DemoRefused("The Docker engine took the demo's image and does not have it.")
+            raise ImageNotFound(f"{IMAGE} was imported and is not there")
         if former is not None:
             self._forget(former)
         return True

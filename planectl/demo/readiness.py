@@ -74,22 +74,25 @@ class DemoReadiness:
             async with asyncio.timeout(_BACKEND_LIMIT):
                 return await self._connect_until_answered()
         except TimeoutError:
-            raise NotReady(f"No backend answered within {_BACKEND_LIMIT:.0f} s.") from None
+            raise NotReady(
+                f"No backend answered within {_BACKEND_LIMIT:.0f} s; see the logs of drone and proxy."
+            ) from None
 
     async def _connect_until_answered(self) -> ConnectResponse:
         spawns = 0
         while True:
             try:
                 answer = await self._client.connect(request_of(self._settings))
-            except ApiFailure as failure:
-                if failure.kind not in PASSING:
-                    raise NotReady(f"The controller starts no backend: {failure}.") from failure
-            else:
                 spawns += answer.spawned
                 if await self._follow(answer.backend_id) and await self._answers(answer):
                     return answer
-                if spawns >= _MOST_SPAWNS:
-                    raise NotReady(f"The backend {answer.backend_id} ended before it was ready, and so did others.")
+            except ApiFailure as failure:
+                if failure.kind not in PASSING:
+                    raise NotReady(f"The controller gives no backend: {failure}.") from failure
+            except (ControllerUnreachable, httpx.TransportError):
+                pass  # if it has died, its supervisor says so; else it will be back
+            if spawns >= _MOST_SPAWNS:
+                raise NotReady(f"{spawns} backends have ended before they were ready; see the drone's log.")
             await asyncio.sleep(_INTERVAL)
 
     async def _follow(self, backend: str) -> bool:
