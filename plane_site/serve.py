@@ -23,6 +23,7 @@ asyncioreactor.install(_loop)  # type: ignore[no-untyped-call]
 
 from daphne.http_protocol import WebRequest  # noqa: E402 - see above
 from daphne.server import Server  # noqa: E402
+from daphne.ws_protocol import WebSocketProtocol  # noqa: E402
 from twisted.internet import defer  # noqa: E402
 
 from backends.api.exchange import BODY_LIMIT  # noqa: E402
@@ -101,6 +102,16 @@ class _DaphneServer(Server):  # type: ignore[misc]
         reason = getattr(failure.value, "socketError", None)
         self.refusal = f"cannot listen: {getattr(reason, 'strerror', None) or failure.getErrorMessage()}"
         self.stop()
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Pass on what an application says; close an open socket with any code of the standard, and say why."""
+        is_open = getattr(protocol, "state", None) == WebSocketProtocol.STATE_OPEN
+        if message.get("type") == "websocket.close" and is_open:
+            # Daphne's own way takes from applications neither 1001 nor a reason.
+            reason: str = message.get("reason") or ""
+            protocol.sendCloseFrame(code=message.get("code", 1000), reasonUtf8=reason.encode()[:120])
+            return
+        await super().handle_reply(protocol, message)
 
     def kill_all_applications(self) -> Any:
         """Cancel what still runs; connections without an application need no killing."""

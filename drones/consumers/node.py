@@ -118,7 +118,8 @@ class NodeConsumer(AsyncConsumer):  # type: ignore[misc]
         if self.closing:
             return
         self.closing = True
-        self.log.warning("node_socket_closed", why=why, code=code, **facts)
+        log = self.log.info if code == GOING_AWAY else self.log.warning
+        log("node_socket_closed", why=why, code=code, **facts)
         for task in self._tasks:
             task.cancel()
         self.keep(self._send_close(code, why))
