@@ -62,10 +62,8 @@ def _choose(runtime: str, environment: Mapping[str, str]) -> Engine | None:
     engine = choose_engine(found, runtime)
     if isinstance(found, NoEngine):
         reason = found.reason[0].upper() + found.reason[1:]
-        click.echo(f"{reason}: backends are plain processes of this user.")
-        click.echo(
-            "They are isolated neither from this machine nor from each other: run no code that you do not trust."
-        )
+        click.echo(f"{reason}: backends run as plain processes, with no isolation.")
+        click.echo("They can do whatever this user can, so run no code there that you do not trust.")
     return engine
 
 
