@@ -227,11 +227,11 @@ def _take(connection: sqlite3.Connection, order: ActionOrder) -> bool:
     cursor = connection.execute("insert or ignore into seen_order (action_id) values (?)", (order.action_id,))
     if cursor.rowcount == 0:
         return False
-    if isinstance(order.action.variant, Spawn):
-        assert order.backend_id is not None, "checked by the supervisor"
-        cursor = connection.execute("insert or ignore into backend (name) values (?)", (order.backend_id,))
-        return cursor.rowcount == 1
-    return True
+    if order.backend_id is None:
+        return True
+    # Also for one that is only to end: a spawn order that comes after that must not bring it to life.
+    cursor = connection.execute("insert or ignore into backend (name) values (?)", (order.backend_id,))
+    return cursor.rowcount == 1 or not isinstance(order.action.variant, Spawn)
 
 
 def _prune(connection: sqlite3.Connection) -> None:
