@@ -28,7 +28,7 @@ UNTIL_CLOSE: Final = -2
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _REQUEST_LINE: Final = re.compile(rb"(%b{1,32}) ([!\"$-~]+) HTTP/1\.([01])" % _TOKEN)
-_ABSOLUTE: Final = re.compile(rb"https?://([^/?@]+)(.*)", re.IGNORECASE)
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?@]+)((?:[/?].*)?)", re.IGNORECASE)
 _OTHER_VERSION: Final = re.compile(rb"%b{1,32} [!-~]+ HTTP/[0-9]\.[0-9]" % _TOKEN)
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t -~\x80-\xff]*)?")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
@@ -117,6 +117,7 @@ def read_fields(block: bytes) -> list[Field]:
     if block.translate(None, _ALLOWED):
         raise Refused(400, "control characters in the head")
     lines = block.count(b"\r\n")
+    assert not block or block.endswith(b"\r\n"), "only whole lines are a block"
     if block.count(b"\r") != lines or block.count(b"\n") != lines:
         raise Refused(400, "bare CR or LF in the head")
     if lines > MAX_FIELDS:
