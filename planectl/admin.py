@@ -62,7 +62,7 @@ def connect(controller: ControllerAddress, /, *, immediate: bool, as_json: bool,
         answer = client.connect(connect_request(**wishes))
         _show(answer, connected_lines(answer), as_json=as_json)
         if not immediate:
-            last = _follow(client, answer.backend_id, BackendStatus.READY, as_json=as_json)
+            last = _follow(client, answer.backend_id, goal=BackendStatus.READY, as_json=as_json)
             if last is None or last.status is not BackendStatus.READY:
                 raise click.ClickException("it ended before it was ready" if last is None else ended_early(last))
 
@@ -94,7 +94,7 @@ def terminate(controller: ControllerAddress, backend: str, *, hard: bool, immedi
     with _client(controller) as client:
         client.terminate(backend, hard=hard)
         if not immediate:
-            _follow(client, backend, BackendStatus.TERMINATED, as_json=as_json)
+            _follow(client, backend, goal=BackendStatus.TERMINATED, as_json=as_json)
         elif not as_json:
             click.echo(f"{backend} will end.")
 
@@ -127,7 +127,7 @@ def cluster_state(controller: ControllerAddress, cluster: str, *, as_json: bool)
 def backend_status(controller: ControllerAddress, backend: str, *, as_json: bool) -> None:
     """Follow what a backend does, until it has ended."""
     with _client(controller) as client:
-        _follow(client, backend, BackendStatus.TERMINATED, as_json=as_json)
+        _follow(client, backend, goal=BackendStatus.TERMINATED, as_json=as_json)
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def _show(answer: Any, lines: Sequence[str], *, as_json: bool) -> None:
         click.echo(line)
 
 
-def _follow(client: Client, backend: str, goal: BackendStatus, *, as_json: bool) -> BackendStatusView | None:
+def _follow(client: Client, backend: str, *, goal: BackendStatus, as_json: bool) -> BackendStatusView | None:
     """Show each status as it comes, until the goal or one beyond it; return the last."""
     first = last = None
     for last in client.status_stream(backend):

@@ -102,7 +102,7 @@ class AsyncClient:
             response = await self._http.request(call.method, url, content=call.body, headers=call.headers(self.address))
         except httpx.TransportError as error:
             raise ControllerUnreachable(unreachable(self.address, error)) from error
-        return read_answer(call, response.status_code, response.content)
+        return read_answer(call, response.status_code, body=response.content)
 
     async def _stream_once(self, backend: str, follower: StatusFollower) -> AsyncGenerator[BackendStatusView]:
         """Yield what one connection tells."""

@@ -90,7 +90,7 @@ def stream_path(backend: str) -> str:
     return f"/pub/b/{_segment(backend)}/status-stream"
 
 
-def read_answer(call: Call[T], status: int, body: bytes) -> T:
+def read_answer(call: Call[T], status: int, *, body: bytes) -> T:
     """
     Return what a call was answered.
 

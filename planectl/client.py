@@ -103,7 +103,7 @@ class Client:
             response = self._http.request(call.method, url, content=call.body, headers=call.headers(self.address))
         except httpx.TransportError as error:
             raise ControllerUnreachable(unreachable(self.address, error)) from error
-        return read_answer(call, response.status_code, response.content)
+        return read_answer(call, response.status_code, body=response.content)
 
     def _stream_once(self, backend: str, follower: StatusFollower) -> Iterator[BackendStatusView]:
         """Yield what one connection tells."""

@@ -26,7 +26,7 @@ SUMMARIES: Final = {
 }
 
 
-def part_argv(python: str, subcommand: str, arguments: Sequence[str]) -> list[str]:
+def part_argv(python: str, subcommand: str, *, arguments: Sequence[str]) -> list[str]:
     """Return the command line of a part. The folder one stands in is kept off the module path (-P)."""
     return [python, "-P", "-m", *MODULES[subcommand], *arguments]
 
@@ -34,4 +34,4 @@ def part_argv(python: str, subcommand: str, arguments: Sequence[str]) -> list[st
 def become(subcommand: str, arguments: Sequence[str]) -> None:
     """Turn this process into a part; does not return."""
     sys.stdout.flush()
-    os.execv(sys.executable, part_argv(sys.executable, subcommand, arguments))  # noqa: S606 - no shell is wanted
+    os.execv(sys.executable, part_argv(sys.executable, subcommand, arguments=arguments))  # noqa: S606 - no shell is wanted

@@ -45,7 +45,7 @@ class Demonstration:
             answer = await self._supervisor.until(self._begin(readiness, clock))
         finally:
             await readiness.close()
-        for line in closing_lines(self._settings, self._keepsakes, answer):
+        for line in closing_lines(self._settings, answer, password=self._keepsakes.password):
             say(line)
         await self._supervisor.until_over()
 
@@ -109,13 +109,13 @@ async def together(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]
             task.cancel()
 
 
-def closing_lines(settings: DemoSettings, keepsakes: Keepsakes, answer: ConnectResponse) -> list[str]:
+def closing_lines(settings: DemoSettings, answer: ConnectResponse, *, password: str) -> list[str]:
     """Return the last lines that a demo says, which scripts look for."""
     return [
         "",
         f"Backend: {answer.backend_id}",
         f"URL: {answer.url}",
         f"Status URL: {answer.status_url}",
-        f"Admin: {settings.admin_url} ({ADMIN_USER} / {keepsakes.password})",
+        f"Admin: {settings.admin_url} ({ADMIN_USER} / {password})",
         "Press Ctrl-C to stop.",
     ]

@@ -89,7 +89,7 @@ class Engine:
 
 
 def find_engine(
-    environment: Mapping[str, str], knock: Callable[[str], None] | None = None, open_client: Any = None
+    environment: Mapping[str, str], *, knock: Callable[[str], None] | None = None, open_client: Any = None
 ) -> Engine | NoEngine:
     """
     Look for an engine that answers on this machine.

@@ -90,7 +90,7 @@ class DemoPlan:
         return Part("proxy", argv, stage=1, patience=5.0)
 
     def _argv(self, subcommand: str, *arguments: str) -> tuple[str, ...]:
-        return tuple(part_argv(self._python, subcommand, arguments))
+        return tuple(part_argv(self._python, subcommand, arguments=arguments))
 
     def _membership(self, name: str) -> Sequence[str]:
         address, cluster = self._settings.controller_address, self._settings.cluster

@@ -26,7 +26,7 @@ _KILL_PATIENCE = 0.5
 class PartFailed(Exception):
     """A part ended that should not have; says what it said last."""
 
-    def __init__(self, part: Part, code: int, log: Path) -> None:
+    def __init__(self, part: Part, code: int, *, log: Path) -> None:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
         words = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
         super().__init__(f"The {part.name} {how}. Its last words, from {log}:\n{words or '(it said nothing)'}")
@@ -100,7 +100,7 @@ class Supervisor:
             _kill(process)
             raise
         if code:
-            raise PartFailed(part, code, self.log_of(part))
+            raise PartFailed(part, code, log=self.log_of(part))
 
     async def stop(self) -> None:
         """End all parts, stage by stage; each stage's parts together."""
@@ -128,7 +128,7 @@ class Supervisor:
     async def _watch(self, part: Part, process: Process) -> None:
         code = await process.wait()
         if not self._stopping:
-            self._end(PartFailed(part, code, self.log_of(part)))
+            self._end(PartFailed(part, code, log=self.log_of(part)))
 
     async def _end_part(self, part: Part) -> None:
         _, process, watching = self._running.pop(part.name)
