@@ -81,4 +81,4 @@ def test_leases_that_contradict_each_other_are_refused(stack: Stack) -> None:
     argv = [str(PLANE), "controller", f"--db={stack.dsn}", "--lease-renew=50", "--lease-soft=40"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
-    assert "--lease-soft" in done.stderr or "lease" in done.stderr
+    assert "must be shorter than" in done.stderr

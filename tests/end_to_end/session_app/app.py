@@ -5,6 +5,8 @@ The backend that the end-to-end tests run: says what it sees, echoes, streams sl
 import asyncio
 import json
 import os
+import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,7 +25,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await echo(receive, send)
     elif scope["type"] == "http":
         query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
-        await ROUTES.get(scope["path"], hello)(scope, query, receive, send)
+        await ROUTES.get(scope["path"].rpartition("/")[2], hello)(scope, query, receive, send)
 
 
 async def echo(receive: Receive, send: Send) -> None:
@@ -82,8 +84,11 @@ async def leave(_scope: Scope, query: dict[str, str], _receive: Receive, send: S
     asyncio.get_running_loop().call_later(0.05, os._exit, int(query["code"]))
 
 
-ROUTES = {"/env": env, "/request": request, "/body": body, "/slow": slow, "/leave": leave}
+#: By the last segment: a static token is left in the path.
+ROUTES = {"env": env, "request": request, "body": body, "slow": slow, "leave": leave}
 
 if __name__ == "__main__":
+    # uvicorn puts this back when it has ended, and sends itself the signal once more.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     time.sleep(float(os.environ.get("START_DELAY", "0")))
     uvicorn.run(app, host="0.0.0.0", port=int(os.environ["PORT"]), log_level="warning", timeout_graceful_shutdown=1)
