@@ -126,7 +126,7 @@ def settle_request(request: ConnectRequest, default_cluster: str | None) -> Wish
     """
     if request.key is None and request.spawn_config is None:
         raise KeyUnheldNoSpawnConfig("there is neither a key to join nor a spawn_config")
-    auth = encode(request.auth or {})
+    auth = _encode_auth(request.auth or {})
     if len(auth) + len(encode(request.user)) > USER_LIMIT:
         raise InvalidField("auth", f"user and auth together must not exceed {USER_LIMIT} bytes as JSON")
     if _CONTROL_CHARACTER.search(auth):
@@ -140,6 +140,14 @@ def settle_request(request: ConnectRequest, default_cluster: str | None) -> Wish
         auth=auth.decode(),
         wait_seconds=request.wait_for_release or 0,
     )
+
+
+def _encode_auth(auth: dict[str, Any]) -> bytes:
+    """Return what the application says of its user, as JSON. Raises: InvalidField."""
+    try:
+        return encode(auth)
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise InvalidField("auth", "it is nested too deeply, or holds a number that is too large") from error
 
 
 def judge_connect(wish: Wish, seen: Mapping[str, Any]) -> Outcome:

@@ -93,7 +93,8 @@ class Bell:
         try:
             for start in range(0, len(payloads), AT_ONCE):
                 values = (CHANNEL, payloads[start : start + AT_ONCE])
-                await asyncio.wait_for(connection.execute(_NOTIFY, values), timeout=ANSWER_LIMIT)
+                async with asyncio.timeout(ANSWER_LIMIT):
+                    await connection.execute(_NOTIFY, values)
         except BaseException:
             self._waiting = dict(list((rung | self._waiting).items())[:WAITING_LIMIT])
             self._rung.set()
@@ -158,7 +159,8 @@ class Doorbell:
                 for topic, ident in unpack(notice.payload):
                     self._tell(Ring(topic, ident))
             # A peer that vanished without a word would be waited for in vain for ever.
-            await asyncio.wait_for(connection.execute("select 1"), timeout=self._silence)
+            async with asyncio.timeout(self._silence):
+                await connection.execute("select 1")
 
     def _tell(self, ring: Ring) -> None:
         for place in ((ring.topic, ring.ident), (ring.topic, None)):

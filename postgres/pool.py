@@ -124,11 +124,11 @@ def _configured(limits: PoolLimits) -> Callable[[AsyncConnection[DictRow]], Any]
     async def configure(connection: AsyncConnection[DictRow]) -> None:
         # One type for all integers: else each size of a value would be another prepared statement.
         connection.adapters.register_dumper(int, Int8Dumper)
-        # Every statement here is found by index: planning it anew for each value costs more than it wins, and so does
-        # compiling it.
+        # Every statement here finds its rows by index. So planning it anew for each value costs more than it wins, and
+        # so does compiling it; and a plan made while a table was still empty must not read all of it later.
         await connection.execute(
             "select set_config('statement_timeout', $1, false), set_config('jit', 'off', false),"
-            " set_config('plan_cache_mode', 'force_generic_plan', false)",
+            " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false)",
             [str(milliseconds)],
         )
 

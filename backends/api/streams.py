@@ -120,7 +120,8 @@ async def stream_statuses(
 async def _rung(changed: asyncio.Event, patience: float) -> bool:
     """Wait for a ring; tell whether one came. A lost one costs no more than this patience."""
     try:
-        await asyncio.wait_for(changed.wait(), patience)
+        async with asyncio.timeout(patience):
+            await changed.wait()
     except TimeoutError:
         return False
     changed.clear()

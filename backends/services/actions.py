@@ -97,7 +97,8 @@ class OrderStream:
             except DatabaseUnavailable as error:
                 _log.warning("orders_not_read", node=self._connection.node, error=str(error))
             try:
-                await asyncio.wait_for(self._look.wait(), timeout=self._scan_interval)
+                async with asyncio.timeout(self._scan_interval):
+                    await self._look.wait()
             except TimeoutError:
                 continue
 

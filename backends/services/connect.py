@@ -181,7 +181,8 @@ class _Connect:
 async def _rung(changed: asyncio.Event) -> None:
     """Wait for a ring, but no longer than a lost one may cost."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(changed.wait(), LOOK_INTERVAL)
+        async with asyncio.timeout(LOOK_INTERVAL):
+            await changed.wait()
     changed.clear()
 
 

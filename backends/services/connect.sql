@@ -14,7 +14,9 @@ with held as materialized (
     select holder.*, not holder.free and holder.tag = %(tag)s::text and not holder.unhealthy
                      and not (%(waits)s::boolean and holder.status_rank >= 60) as joinable
     from (
-        select k.backend_id, k.tag, b.status, b.status_rank, b.cluster, b.subdomain, t.secret as static_token,
+        select k.backend_id, k.tag, b.status, b.status_rank, b.cluster, b.subdomain,
+               (select t.secret from backends_token t where t.backend_id = k.backend_id and t.kind = 'static')
+                   as static_token,
                k.backend_id is null or coalesce(k.expires_at < now() and now() < %(clock_limit)s::timestamptz and exists (
                    select from drones_installation i
                    where i.server_started_at = pg_postmaster_start_time() and i.takeover_after < now()
@@ -23,7 +25,6 @@ with held as materialized (
         from backends_backendkey k
         left join backends_backend b on b.id = k.backend_id
         left join drones_drone d on d.node_id = b.drone_id
-        left join backends_token t on t.backend_id = k.backend_id and t.kind = 'static'
         where k.namespace = %(namespace)s::text and k.name = %(name)s::text
     ) holder
 ),
@@ -128,14 +129,14 @@ ended as (
         state = jsonb_build_object('status', 'terminated', 'last_status', f.last_status, 'termination', null,
                                    'reason', 'lost', 'exit_code', null)
     from taken, former f
-    where b.id = f.id and b.status_rank < 70
+    where b.id = (select id from former) and b.status_rank < 70
     returning b.id, b.state
 ),
 withdrawn as (
     update backends_backendaction a
     set withdrawn_at = now()
-    from taken, former f
-    where a.backend_id = f.id and a.acknowledged_at is null and a.withdrawn_at is null
+    from taken
+    where a.backend_id = (select id from former) and a.acknowledged_at is null and a.withdrawn_at is null
 ),
 remembered as (
     insert into backends_backendstatechange (backend_id, status, state)

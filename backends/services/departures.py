@@ -93,7 +93,8 @@ class Departures:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), timeout=self._scan_interval)
+                    async with asyncio.timeout(self._scan_interval):
+                        await self._wake.wait()
                 self._wake.clear()
                 try:
                     await self._look()

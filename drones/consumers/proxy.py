@@ -138,7 +138,8 @@ class ProxyConsumer(NodeConsumer):
                     if not isinstance(route, Pending):
                         return route
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), timeout=interval)
+                    async with asyncio.timeout(interval):
+                        await changed.wait()
         finally:
             unsubscribe()
 
