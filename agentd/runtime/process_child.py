@@ -37,12 +37,26 @@ def main(arguments: Sequence[str]) -> int:
     wakeups = _signals_as_bytes()
     try:
         prepare = _before_exec(libc, os.getpid(), cpu_seconds)
-        child = subprocess.Popen(arguments[2:], process_group=0, preexec_fn=prepare)  # noqa: PLW1509 - no threads here
+        environment = _given_environment()
+        child = subprocess.Popen(arguments[2:], env=environment, process_group=0, preexec_fn=prepare)  # noqa: PLW1509
     except (OSError, subprocess.SubprocessError) as error:
-        control.sendall(f"failed {error}\n".encode())
+        _say(control, f"failed {error}")
         return _CANNOT_START
-    control.sendall(b"started\n")
+    _say(control, "started")
     return Keeper(child.pid, control, wakeups).keep()
+
+
+def _say(control: socket.socket, words: str) -> None:
+    # An agent that has gone, or has given up, shows as the end of the line; the keeper sees to that.
+    with suppress(OSError):
+        control.sendall(f"{words}\n".encode())
+
+
+def _given_environment() -> dict[bytes, bytes]:
+    """Return the environment as it was given: Python itself may have added to its own (LC_CTYPE)."""
+    with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 - pathlib would slow the start
+        pairs = (item.partition(b"=") for item in file.read().split(b"\0") if item)
+        return {name: value for name, _, value in pairs}
 
 
 def _signals_as_bytes() -> socket.socket:
