@@ -24,7 +24,8 @@ def read_cluster_state(cluster: str, *, unhealthy: dt.timedelta) -> ClusterState
     return ClusterStateView(
         drones=[
             DroneView(
-                ready=drone.ready,
+                # Nothing is scheduled there before its first heartbeat on this connection.
+                ready=drone.ready and drone.last_heartbeat_at is not None,
                 draining=drone.draining,
                 last_heartbeat_age=_whole(_annotation(drone, "heartbeat_age")),
                 backend_count=counts.get(drone.pk, 0),

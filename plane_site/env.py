@@ -44,7 +44,9 @@ def describe_database(dsn: str) -> dict[str, Any]:
     described["NAME"] = described["NAME"] or "plane"
     # Under ASGI a kept connection per thread and request would run the database out of them.
     pool = {"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60}
-    described |= {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"pool": pool, **parts}}
+    # Asked seldom enough to look first: after a crash of the database every kept connection is a broken one.
+    described |= {"ENGINE": "django.db.backends.postgresql", "CONN_HEALTH_CHECKS": True}
+    described["OPTIONS"] = {"pool": pool, **parts}
     return described
 
 

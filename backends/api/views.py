@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.http.request import HttpRequest
 from django.views.decorators.csrf import csrf_exempt
@@ -21,6 +22,7 @@ from backends.api.errors import ApiProblem, answer_error
 from backends.selectors import read_cluster_state
 from backends.services.terminate import NoSuchBackend, terminate
 from drones.context import ControllerContext
+from postgres.pool import DatabaseUnavailable
 from protocol.api_errors import ErrorKind
 from protocol.backend_state import TerminationKind
 from protocol.codec import encode
@@ -62,6 +64,9 @@ def handle_exception(error: Exception, details: dict[str, Any]) -> HttpResponse:
     request: Request = details["request"]
     if isinstance(error, APIException):
         error = ApiProblem(ErrorKind.OTHER, str(error.detail), error.status_code)
+    elif isinstance(error, OperationalError | InterfaceError):
+        # The ORM's words for what the pool of the hot paths calls by one name.
+        error = DatabaseUnavailable(str(error))
     return _answer(error, _inner(request))
 
 
