@@ -78,8 +78,10 @@ class Relay:
         self._passing.set()
         started.set()
         await ended.wait()
-        self._drop()
         server.close()
+        # Whoever is held back by a cut would wait for ever.
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Relay]:
