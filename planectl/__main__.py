@@ -24,26 +24,21 @@ def version() -> None:
     click.echo(f"plane {importlib.metadata.version('plane')}")
 
 
-def _pass_through(subcommand: str) -> click.Command:
-    """Return the subcommand that hands all its arguments, --help too, to a part."""
-    return PlaneCommand(
-        subcommand,
-        callback=partial(_become, subcommand),
-        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
-        context_settings={"ignore_unknown_options": True},
-        add_help_option=False,
-        help=SUMMARIES[subcommand],
-    )
+class _PassThrough(PlaneCommand):
+    """A subcommand that hands everything after its name, --help too, to a part."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name, callback=partial(become, name), add_help_option=False, help=SUMMARIES[name])
 
-def _become(subcommand: str, arguments: tuple[str, ...]) -> None:
-    become(subcommand, arguments)
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.params["arguments"] = tuple(args)
+        return []
 
 
 plane.add_command(admin)
 plane.add_command(demo)
 for _subcommand in MODULES:
-    plane.add_command(_pass_through(_subcommand))
+    plane.add_command(_PassThrough(_subcommand))
 
 
 def main() -> None:

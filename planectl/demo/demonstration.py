@@ -103,7 +103,8 @@ async def together(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]
     """Do two things at the same time; if one fails, the other is given up."""
     tasks = asyncio.ensure_future(first), asyncio.ensure_future(second)
     try:
-        return await asyncio.gather(*tasks)
+        one, other = await asyncio.gather(*tasks)
+        return one, other
     finally:
         for task in tasks:
             task.cancel()

@@ -33,10 +33,11 @@ class NotReady(Exception):
 class DemoReadiness:
     """Asks the parts of one demo, directly: no proxy of the surroundings has a say in addresses of this machine."""
 
-    def __init__(self, settings: DemoSettings) -> None:
+    def __init__(self, settings: DemoSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
-        self._client = AsyncClient(settings.controller_address, transport=httpx.AsyncHTTPTransport())
-        self._http = httpx.AsyncClient(trust_env=False, timeout=5.0)
+        direct = transport or httpx.AsyncHTTPTransport()
+        self._client = AsyncClient(settings.controller_address, transport=direct)
+        self._http = httpx.AsyncClient(transport=direct, timeout=5.0)
 
     async def close(self) -> None:
         """Close connections."""

@@ -11,7 +11,6 @@ from planectl import admin
 from planectl.client import Client
 from tests.unit.planectl.test_client import CONNECTED, events
 
-
 NULL = httpx.Response(200, content=b"null")
 
 
