@@ -19,22 +19,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What was served; `ended` and `seconds` by the proxy's own clock."""
-
-    ended: float
-    event: str
-    backend: str
-    client: str
-    method: bytes
-    path: str
-    status: int
-    received: int
-    sent: int
-    seconds: float
-
-
-class _Line(msgspec.Struct, frozen=True, gc=False):
-    """One line as JSON."""
+    """What was served, as the line shows it."""
 
     backend: str
     client: str
@@ -60,7 +45,17 @@ class AccessLog:
         self._wall = wall
         self._write = write
         self._entries: list[Entry] = []
+        self._stamped = -1.0
+        self._stamp = ""
         self.note = self._entries.append  #: takes an Entry
+
+    def stamp(self, now: float) -> str:
+        """Return the time of day for a moment of the proxy's clock; many entries share one turn of the loop."""
+        if now != self._stamped:
+            self._stamped = now
+            moment = dt.datetime.fromtimestamp(self._wall() - self._clock() + now, dt.UTC)
+            self._stamp = moment.isoformat().replace("+00:00", "Z")
+        return self._stamp
 
     def flush(self) -> None:
         """Write what was gathered."""
@@ -68,30 +63,12 @@ class AccessLog:
             return
         entries = self._entries[:]
         self._entries.clear()
-        offset = self._wall() - self._clock()
-        lines = [_line(entry, offset) for entry in entries]
         if self._write is not None:
-            self._write(b"\n".join([*map(_encoder.encode, lines), b""]))
+            self._write(b"\n".join([*map(_encoder.encode, entries), b""]))
             return
-        for line in lines:
-            fields = msgspec.structs.asdict(line)
+        for entry in entries:
+            fields = msgspec.structs.asdict(entry)
             log.info(fields.pop("event"), **{key: fields[key] for key in _SHOWN})
 
 
 _SHOWN: Final = ("backend", "client", "method", "path", "status", "received", "sent", "seconds")
-
-
-def _line(entry: Entry, offset: float) -> _Line:
-    ended = dt.datetime.fromtimestamp(entry.ended + offset, dt.UTC)
-    return _Line(
-        backend=entry.backend,
-        client=entry.client,
-        method=entry.method.decode("ascii"),
-        path=entry.path,
-        status=entry.status,
-        received=entry.received,
-        sent=entry.sent,
-        seconds=round(entry.seconds, 6),
-        event=entry.event,
-        timestamp=ended.isoformat().replace("+00:00", "Z"),
-    )

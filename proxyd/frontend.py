@@ -36,6 +36,10 @@ class Phase(enum.Enum):
     ENDED = enum.auto()
 
 
+#: Read many times for each request; looking a member up in its class costs ten times as much.
+READING, HELD, RELAYING, LINGERING, ENDED = Phase
+
+
 class Frontend(asyncio.Protocol):
     """The protocol of one client's connection."""
 
@@ -58,7 +62,7 @@ class Frontend(asyncio.Protocol):
 
     def __init__(self, board: Switchboard) -> None:
         self._board = board
-        self._phase = Phase.READING
+        self._phase = READING
         self._kept = b""
         self._relay: Relay | None = None
         self._held: Request | None = None
@@ -77,24 +81,24 @@ class Frontend(asyncio.Protocol):
         if peer:
             self.client_ip = str(peer[0]).partition("%")[0].removeprefix("::ffff:")
         self.forwarded_line = b"x-forwarded-for: " + self.client_ip.encode() + b"\r\n"
-        self.deadline = self._board.loop.time() + self._board.limits.head
+        self.deadline = self._board.clock() + self._board.limits.head
         self._board.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._phase is Phase.READING and not self._is_write_paused:
+        if self._phase is READING and not self._is_write_paused:
             if self._kept:
                 data, self._kept = self._kept + data, b""
             self._read(data)
         elif self._relay is not None and self._relay.wants_body:
             self._relay.client_data(data)
-        elif self._phase is not Phase.LINGERING:
+        elif self._phase is not LINGERING:
             self.keep(self._kept + data)
 
     def eof_received(self) -> bool:
-        if self._phase is Phase.RELAYING and self._relay is not None and not self._relay.wants_body:
+        if self._phase is RELAYING and self._relay is not None and not self._relay.wants_body:
             # It sends no more, and may well read on. Whether it does shows when we write.
             self._is_half_closed = True
-            self.deadline = self._board.loop.time() + self._board.limits.half_closed
+            self.deadline = self._board.clock() + self._board.limits.half_closed
             return True
         self._leave()
         return False
@@ -157,12 +161,12 @@ class Frontend(asyncio.Protocol):
             self._answer(431, keep=False)
         else:
             if not self._kept:
-                self.deadline = min(self.deadline, self._board.loop.time() + self._board.limits.head)
+                self.deadline = min(self.deadline, self._board.clock() + self._board.limits.head)
             self._kept = data
 
     def _begin(self, line: RequestLine, fields: RequestFields) -> None:
         board = self._board
-        now = board.loop.time()
+        now = board.clock()
         self.deadline = math.inf
         address = locate(line.target)
         if isinstance(address, Place):
@@ -173,7 +177,7 @@ class Frontend(asyncio.Protocol):
         if route is not None:
             self._forward(request, route)
             return
-        self._phase = Phase.HELD
+        self._phase = HELD
         self._held = request
         refusal = board.routes.ask(address.token, self)
         if refusal is not None:
@@ -184,7 +188,7 @@ class Frontend(asyncio.Protocol):
         if refusal is not None:
             self._refuse(refusal, request)
             return
-        self._phase = Phase.RELAYING
+        self._phase = RELAYING
         self._relay = relay = Relay(self._board, self, request=request, route=route)
         relay.start()
 
@@ -211,19 +215,20 @@ class Frontend(asyncio.Protocol):
 
     def _refuse(self, status: int, request: Request, *, extra: bytes = b"") -> None:
         """Answer a request that goes nowhere, and log it. A body that comes with it is not read."""
-        now = self._board.loop.time()
-        self._board.log.note(
+        now = self._board.clock()
+        log = self._board.log
+        log.note(
             Entry(
-                now,
-                "request_refused",
                 "",
                 self.client_ip,
-                request.method,
+                request.method.decode("ascii"),
                 request.address.path_after_token,
                 status,
                 0,
                 0,
-                now - request.began,
+                round(now - request.began, 3),
+                "request_refused",
+                log.stamp(now),
             )
         )
         keep = request.is_persistent and request.fields.length == 0
@@ -237,7 +242,7 @@ class Frontend(asyncio.Protocol):
             extra += b"connection: close\r\n"
         self.transport.write(self._board.answers.make(status, extra=extra, with_body=with_body))
         if keep:
-            self.finished(keep=True)
+            self.finished(self._board.clock(), keep=True)
         else:
             self._linger()
 
@@ -269,18 +274,15 @@ class Frontend(asyncio.Protocol):
             self.transport.resume_reading()
             self._is_read_paused = False
 
-    def answering(self) -> None:
-        self.deadline = math.inf
-
-    def finished(self, *, keep: bool) -> None:
+    def finished(self, now: float, *, keep: bool) -> None:
         self._relay = None
         if self.transport.is_closing():
-            self._phase = Phase.ENDED
+            self._phase = ENDED
         elif not keep or self._is_half_closed or self._board.is_draining:
             self._linger()
         else:
-            self._phase = Phase.READING
-            self.deadline = self._board.loop.time() + self._board.limits.idle_client
+            self._phase = READING
+            self.deadline = now + self._board.limits.idle_client
             if self._is_read_paused:
                 self.resume_reading()
             if self._kept:
@@ -295,7 +297,7 @@ class Frontend(asyncio.Protocol):
         upstream = relay.upstream
         assert upstream is not None, "a tunnel has two ends"
         self._relay = None
-        self._phase = Phase.ENDED
+        self._phase = ENDED
         self._board.connections.discard(self)
         kept = self.take_kept()
         self.resume_reading()
@@ -310,14 +312,14 @@ class Frontend(asyncio.Protocol):
     # The end
 
     def _go_on(self) -> None:
-        if self._phase is Phase.READING and self._kept and not self._is_write_paused:
+        if self._phase is READING and self._kept and not self._is_write_paused:
             self._read(self.take_kept())
 
     def _linger(self) -> None:
         """Say no more, and drop what still comes in, so that the client reads the answer before it sees a reset."""
-        self._phase = Phase.LINGERING
+        self._phase = LINGERING
         self._kept = b""
-        self.deadline = self._board.loop.time() + self._board.limits.linger
+        self.deadline = self._board.clock() + self._board.limits.linger
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
             self.resume_reading()
@@ -326,14 +328,14 @@ class Frontend(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         """Close when all that was written has gone out; a client that does not read gets some time for it."""
-        self._phase = Phase.ENDED
-        self.deadline = self._board.loop.time() + self._board.limits.idle_client
+        self._phase = ENDED
+        self.deadline = self._board.clock() + self._board.limits.idle_client
         self.transport.close()
 
     def _leave(self) -> None:
         """Let go of what waits for the client: it is gone, or will be."""
-        phase, self._phase = self._phase, Phase.ENDED
-        if phase is Phase.HELD and self._held is not None:
+        phase, self._phase = self._phase, ENDED
+        if phase is HELD and self._held is not None:
             held, self._held = self._held, None
             self._board.routes.forget(held.address.token, self)
         relay, self._relay = self._relay, None
@@ -343,15 +345,15 @@ class Frontend(asyncio.Protocol):
     # What the proxy as a whole asks
 
     def overdue(self) -> None:
-        if self._phase is Phase.READING and self._kept:
+        if self._phase is READING and self._kept:
             self._answer(408, keep=False)
-        elif self._phase in (Phase.READING, Phase.LINGERING) and not self.transport.is_closing():
+        elif self._phase in (READING, LINGERING) and not self.transport.is_closing():
             self._hang_up()
         else:
             self.cut()
 
     def drain(self) -> None:
-        if self._phase is Phase.READING:
+        if self._phase is READING:
             self._hang_up()
 
     def cut(self) -> None:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import math
 from typing import Final, Protocol
 
-from proxyd.access_log import Entry
+from proxyd.access_log import AccessLog, Entry
 from proxyd.activity import Usage
 from proxyd.bodies import BodyReader, EndlessReader, onward, reader_for
 from proxyd.chunks import LAST_CHUNK
-from proxyd.headers import ResponseFields
-from proxyd.http1 import CHUNKED, MAX_HEAD, StatusLine, read_status_line
+from proxyd.http1 import CHUNKED, MAX_HEAD
 from proxyd.refusals import Refused
 from proxyd.request import Request, head_for_backend
-from proxyd.response import Plan, head_for_client, interim_head, plan_response
+from proxyd.response import Audience, Plan, ResponseHead, interim_head, lines_for_client, plan_response
 from proxyd.route import Route
 from proxyd.switchboard import Switchboard
 from proxyd.upstream import Upstream
@@ -33,6 +33,7 @@ class Client(Protocol):
     transport: asyncio.Transport
     forwarded_line: bytes
     client_ip: str
+    deadline: float
 
     def take_kept(self) -> bytes:
         """Return what the client has sent ahead."""
@@ -46,10 +47,7 @@ class Client(Protocol):
     def resume_reading(self) -> None:
         """Go on reading."""
 
-    def answering(self) -> None:
-        """Learn that the answer begins."""
-
-    def finished(self, *, keep: bool) -> None:
+    def finished(self, now: float, *, keep: bool) -> None:
         """Take over again after a whole answer."""
 
     def failed(self, status: int, route: Route, *, keep: bool) -> None:
@@ -71,51 +69,35 @@ class Stage(enum.Enum):
     DONE = enum.auto()
 
 
+#: Read many times for each request; looking a member up in its class costs ten times as much.
+CONNECTING, WAITING, ANSWERING, DONE = Stage
+
+
 class Relay:
     """One request, from the moment its route is known."""
 
-    __slots__ = (
-        "_board",
-        "_client",
-        "_connecting",
-        "_heard",
-        "_interims",
-        "_is_paused",
-        "_partial",
-        "_plan",
-        "_reader",
-        "_stage",
-        "_upload",
-        "_usage",
-        "received",
-        "request",
-        "route",
-        "sent",
-        "status",
-        "upstream",
-        "wants_body",
-    )
+    # Without slots, and with the beginnings on the class: a request sets few of them, which is half of the cost.
+    upstream: Upstream | None = None
+    wants_body = False  #: bytes from the client belong to the body of this request
+    status = 0
+    received = 0
+    sent = 0
+    _stage = CONNECTING
+    _connecting: asyncio.Task[None] | None = None
+    _usage: Usage | None = None
+    _upload: BodyReader | None = None
+    _reader: BodyReader | None = None
+    _plan: Plan | None = None
+    _partial = b""  #: of the answer's head
+    _heard = False
+    _interims = 0
+    _is_paused = False
 
     def __init__(self, board: Switchboard, client: Client, *, request: Request, route: Route) -> None:
         self._board = board
         self._client = client
         self.request = request
         self.route = route
-        self.upstream: Upstream | None = None
-        self.wants_body = False  #: bytes from the client belong to the body of this request
-        self.status = 0
-        self.received = 0
-        self.sent = 0
-        self._stage = Stage.CONNECTING
-        self._connecting: asyncio.Task[None] | None = None
-        self._usage: Usage | None = None
-        self._upload: BodyReader | None = None
-        self._reader: BodyReader | None = None
-        self._plan: Plan | None = None
-        self._partial = b""  #: of the answer's head
-        self._heard = False
-        self._interims = 0
-        self._is_paused = False
 
     # The backend's connection
 
@@ -132,9 +114,9 @@ class Relay:
         self._connecting = None
         self.upstream = upstream
         upstream.speaker = self
-        self._stage = Stage.WAITING
-        self._usage = self._board.activity.begin(self.route.backend, self._board.loop.time())
+        self._stage = WAITING
         request = self.request
+        self._usage = self._board.activity.begin(self.route.backend, self._board.clock())
         upstream.transport.write(head_for_backend(request, self.route, forwarded_line=self._client.forwarded_line))
         if request.fields.length:
             self._upload = reader_for(request.fields.length)
@@ -149,13 +131,13 @@ class Relay:
         self._fail(status)
 
     def backend_lost(self, *, clean: bool) -> None:
-        if self._stage is Stage.WAITING:
+        if self._stage is WAITING:
             assert self.upstream is not None, "waiting is for a backend"
             if self.upstream.is_reused and not self._heard and self.request.may_be_repeated:
                 self._try_again()
             else:
                 self._fail(502)
-        elif self._stage is Stage.ANSWERING:
+        elif self._stage is ANSWERING:
             if clean and isinstance(self._reader, EndlessReader):
                 self._end_endless()
             else:
@@ -166,7 +148,7 @@ class Relay:
     def _try_again(self) -> None:
         """Use a connection of its own: the pooled one was hung up just when the request was on its way."""
         self._let_go()
-        self._stage = Stage.CONNECTING
+        self._stage = CONNECTING
         self._connecting = self._board.pools.connect(self.route, self)
 
     # The request's body
@@ -178,7 +160,7 @@ class Relay:
         try:
             out = onward(self._upload, data, chunked=self.request.fields.length == CHUNKED)
         except Refused as refused:
-            self._fail(refused.status) if self._stage is Stage.WAITING else self._break_off()
+            self._fail(refused.status) if self._stage is WAITING else self._break_off()
             return
         self.received += len(data) - len(self._upload.rest)
         if out:
@@ -196,7 +178,7 @@ class Relay:
 
     def client_lost(self) -> None:
         """Forget everything: nobody waits for the answer."""
-        if self._stage is not Stage.DONE:
+        if self._stage is not DONE:
             self._let_go()
             self._note()
 
@@ -215,9 +197,9 @@ class Relay:
             self._is_paused = False
 
     def backend_data(self, data: bytes) -> None:
-        if self._stage is Stage.ANSWERING:
+        if self._stage is ANSWERING:
             self._pass_on(data)
-        elif self._stage is Stage.WAITING:
+        elif self._stage is WAITING:
             self._heard = True
             self._read_head(data)
 
@@ -230,40 +212,42 @@ class Relay:
             if len(data) > MAX_HEAD:
                 self._fail(502)
             return
-        line_end = data.find(b"\r\n")
         try:
-            line = read_status_line(data[:line_end])
-            fields = self._board.responses.of(data[line_end + 2 : end + 2])
+            head = self._board.responses.of(data[: end + 2])
         except Refused:
             self._fail(502)
             return
-        if line.status < 200:
-            self._take_interim(data[:line_end], line, fields=fields, rest=data[end + 4 :])
+        if head.line.status < 200:
+            self._take_interim(head, rest=data[end + 4 :])
         else:
-            self._begin_answer(data[:line_end], line, fields=fields, rest=data[end + 4 :])
+            self._begin_answer(head, rest=data[end + 4 :])
 
-    def _begin_answer(self, status_line: bytes, line: StatusLine, *, fields: ResponseFields, rest: bytes) -> None:
-        board = self._board
-        # A body that is still coming in may never end: then the connection cannot be used again.
-        plan = plan_response(self.request, line, fields=fields, may_keep=not (self.wants_body or board.is_draining))
-        head = head_for_client(
-            status_line, fields, framing=plan.framing, route=self.route, server_line=board.answers.server_line
-        )
-        self._plan = plan
-        self._stage = Stage.ANSWERING
-        self.status = line.status
-        self._client.answering()
+    def _begin_answer(self, head: ResponseHead, *, rest: bytes) -> None:
+        board, request = self._board, self.request
+        if request.is_ordinary and not self.wants_body and not board.is_draining:
+            self._plan = plan = head.plan
+            lines = head.lines
+        else:
+            # A body that is still coming in may never end: then the connection cannot be used again.
+            stays = request.is_persistent and not self.wants_body and not board.is_draining
+            audience = Audience(request.minor, request.method == b"HEAD", stays)
+            self._plan = plan = plan_response(audience, head.line, fields=head.fields)
+            server_line = board.answers.server_line
+            lines = lines_for_client(head.start, head.fields, framing=plan.framing, server_line=server_line)
+        self._stage = ANSWERING
+        self.status = head.line.status
+        self._client.deadline = math.inf
         usage = self._usage
         if usage is not None and usage.fresh:
             board.keepalive.answered(usage)
         if plan.length == len(rest):
             # The whole answer in one piece, as most are.
-            self._client.transport.write(head + rest)
+            self._client.transport.write(b"".join((lines, self.route.response_end, rest)))
             self.sent = plan.length
             self._complete(reusable=plan.keeps_backend)
             return
         self._reader = reader_for(plan.length)
-        self._client.transport.write(head)
+        self._client.transport.write(lines + self.route.response_end)
         if rest or self._reader.done:
             self._pass_on(rest)
 
@@ -289,46 +273,47 @@ class Relay:
             self._client.transport.write(LAST_CHUNK)
         self._complete(reusable=False)
 
-    def _take_interim(self, status_line: bytes, line: StatusLine, *, fields: ResponseFields, rest: bytes) -> None:
+    def _take_interim(self, head: ResponseHead, *, rest: bytes) -> None:
         self._interims += 1
-        if line.status == 101:
-            self._switch_protocols(status_line, fields, rest=rest)
+        if head.line.status == 101:
+            self._switch_protocols(head, rest)
         elif self._interims > MAX_INTERIM:
             self._fail(502)
         else:
             if self.request.minor == 1:
-                self._client.transport.write(interim_head(status_line, fields))
+                self._client.transport.write(interim_head(head))
             if rest:
                 self._read_head(rest)
 
-    def _switch_protocols(self, status_line: bytes, fields: ResponseFields, *, rest: bytes) -> None:
-        request = self.request
-        if not (request.fields.upgrades and request.minor == 1 and fields.upgrade) or self.wants_body:
+    def _switch_protocols(self, head: ResponseHead, rest: bytes) -> None:
+        request, upgrade = self.request, head.fields.upgrade
+        if not (request.fields.upgrades and request.minor == 1 and upgrade) or self.wants_body:
             self._fail(502)
             return
         self.status = 101
-        self._stage = Stage.DONE
+        self._stage = DONE
         if self._usage is not None:
             self._board.keepalive.answered(self._usage)
-        lines = b"connection: upgrade\r\nupgrade: " + fields.upgrade + b"\r\n"
+        framing = b"connection: upgrade\r\nupgrade: " + upgrade + b"\r\n"
         server_line = self._board.answers.server_line
-        head = head_for_client(status_line, fields, framing=lines, route=self.route, server_line=server_line)
-        self._client.open_tunnel(self, head=head, rest=rest)
+        lines = lines_for_client(head.start, head.fields, framing=framing, server_line=server_line)
+        self._client.open_tunnel(self, head=lines + self.route.response_end, rest=rest)
 
     # The end
 
     def _complete(self, *, reusable: bool) -> None:
-        plan, upstream = self._plan, self.upstream
+        plan, upstream, board = self._plan, self.upstream, self._board
         assert plan is not None, "an answer has a plan"
+        now = board.clock()
         if upstream is not None and reusable and not self.wants_body:
             if self._is_paused:
                 self.resume_download()
             upstream.speaker = None
             self.upstream = None
-            self._board.pools.give_back(upstream, self._board.loop.time())
+            board.pools.give_back(upstream, now)
         self._let_go()
-        self._note()
-        self._client.finished(keep=plan.keeps_client)
+        board.log.note(entry_of(self, now, log=board.log, client_ip=self._client.client_ip))
+        self._client.finished(now, keep=plan.keeps_client)
 
     def _fail(self, status: int) -> None:
         keep = not self.wants_body and (self._upload is not None or self.request.fields.length == 0)
@@ -344,7 +329,7 @@ class Relay:
 
     def _let_go(self) -> None:
         """Hold nothing any more: no connection, no count."""
-        self._stage = Stage.DONE
+        self._stage = DONE
         self.wants_body = False
         if self._connecting is not None:
             self._connecting.cancel()
@@ -363,22 +348,22 @@ class Relay:
         return usage
 
     def _note(self) -> None:
-        now = self._board.loop.time()
-        self._board.log.note(entry_of(self, now, client_ip=self._client.client_ip))
+        log = self._board.log
+        log.note(entry_of(self, self._board.clock(), log=log, client_ip=self._client.client_ip))
 
 
-def entry_of(relay: Relay, now: float, *, client_ip: str, event: str = "request_served") -> Entry:
+def entry_of(relay: Relay, now: float, *, log: AccessLog, client_ip: str, event: str = "request_served") -> Entry:
     """Return the log line of a request or tunnel."""
     request = relay.request
     return Entry(
-        now,
-        event,
         relay.route.backend,
         client_ip,
-        request.method,
+        request.method.decode("ascii"),
         request.address.path_after_token,
         relay.status,
         relay.received,
         relay.sent,
-        now - request.began,
+        round(now - request.began, 3),
+        event,
+        log.stamp(now),
     )

@@ -34,6 +34,11 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         return (self.minor == 1 or fields.says_keep_alive) and not fields.says_close
 
     @property
+    def is_ordinary(self) -> bool:
+        """Whether its client is `response.ORDINARY`."""
+        return self.minor == 1 and self.method != b"HEAD" and not self.fields.says_close
+
+    @property
     def may_be_repeated(self) -> bool:
         """Whether it can be sent again when a connection turned out to be dead."""
         return self.fields.length == 0 and self.method in IDEMPOTENT

@@ -36,6 +36,7 @@ class Route(msgspec.Struct, eq=False, gc=False, weakref=False):
     subdomain: bytes | None
     request_lines: bytes  #: headers for the backend, the same in every request
     response_lines: bytes  #: headers for the client, the same in every response
+    response_end: bytes  #: the same, and the end of the head
     expires_at: float  #: on the proxy's own clock, seconds; may be infinity
     refresh_at: float  #: from then on it is asked about again, behind its users' backs
 
@@ -64,6 +65,7 @@ def make_route(token: bytes, info: RouteInfo, *, now: float) -> Route:
         subdomain=info.subdomain.lower().encode() if info.subdomain else None,
         request_lines=_verified(info, static=is_static(token.decode("ascii"))),
         response_lines=f"x-plane-backend-id: {info.backend_id}\r\n".encode(),
+        response_end=f"x-plane-backend-id: {info.backend_id}\r\n\r\n".encode(),
         expires_at=now + life,
         # Its life may have grown with use meanwhile, which only the controller knows.
         refresh_at=now + life / 2,

@@ -5,15 +5,18 @@ What all connections of one proxy share. Holds the parts together; decides nothi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from proxyd.access_log import AccessLog
 from proxyd.activity import Activity
 from proxyd.answers import Answers
 from proxyd.config import Limits
-from proxyd.headers import RequestFields, ResponseFields, judge_request, judge_response
+from proxyd.headers import RequestFields, judge_request
 from proxyd.keepalive import Keepalive
+from proxyd.response import ResponseHead, judge_head
 from proxyd.routes import Routes
 from proxyd.upstream import Pools
 from proxyd.verdicts import Verdicts
@@ -51,7 +54,12 @@ class Switchboard:
     log: AccessLog
     root_redirect_url: str | None = None
     requests: Verdicts[RequestFields] = field(default_factory=lambda: Verdicts(judge_request))
-    responses: Verdicts[ResponseFields] = field(default_factory=lambda: Verdicts(judge_response))
+    responses: Verdicts[ResponseHead] = field(init=False)
     connections: set[OpenConnection] = field(default_factory=set)
     is_ready: bool = False
     is_draining: bool = False
+    clock: Callable[[], float] = field(init=False)  #: the loop's, in seconds
+
+    def __post_init__(self) -> None:
+        self.clock = self.loop.time
+        self.responses = Verdicts(partial(judge_head, server_line=self.answers.server_line))

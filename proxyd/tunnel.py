@@ -106,7 +106,11 @@ class Tunnel:
         relay = self._relay
         relay.received = self.client.count
         relay.sent = self.backend.count
-        self._board.log.note(entry_of(relay, self._board.loop.time(), client_ip=self._client_ip, event="tunnel_ended"))
+        self._board.log.note(
+            entry_of(
+                relay, self._board.loop.time(), log=self._board.log, client_ip=self._client_ip, event="tunnel_ended"
+            )
+        )
 
     # What the proxy as a whole asks
 

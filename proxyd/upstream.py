@@ -103,7 +103,9 @@ class Pools:
 
     def give_back(self, upstream: Upstream, now: float) -> None:
         """Keep a connection for the next request; its speaker has let go of it."""
-        idle = self._idle.setdefault(upstream.origin, [])
+        idle = self._idle.get(upstream.origin)
+        if idle is None:
+            idle = self._idle[upstream.origin] = []
         if upstream.transport.is_closing() or len(idle) >= self._limits.idle_per_backend:
             upstream.transport.close()
             return
