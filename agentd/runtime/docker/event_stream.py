@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from docker import APIClient
+from docker.errors import DockerException
 from docker.types import CancellableStream
 
 from agentd.runtime.docker.engine import EngineError, describe
@@ -40,7 +42,7 @@ class EventStream:
         with self._lock:
             self._stopping.set()
             if self._stream is not None:
-                self._stream.close()
+                _close(self._stream)
 
     def _run(self, connected: Callable[[], None], heard: Callable[[Mapping[str, Any]], None]) -> None:
         while not self._stopping.is_set():
@@ -60,7 +62,7 @@ class EventStream:
         stream = self._client.events(filters=dict(self._filters), decode=True)
         with self._lock:
             if self._stopping.is_set():
-                stream.close()
+                _close(stream)
                 return
             self._stream = stream
         self._backoff.reset()
@@ -71,3 +73,9 @@ class EventStream:
         finally:
             with self._lock:
                 self._stream = None
+
+
+def _close(stream: CancellableStream[Mapping[str, Any]]) -> None:
+    # It may have ended by itself this moment, and over SSH it cannot be closed; the thread keeps nobody from ending.
+    with suppress(AttributeError, OSError, DockerException):
+        stream.close()
