@@ -15,6 +15,7 @@ from backends.services.sweeper import Sweeper
 from drones.context import ControllerContext
 from protocol.backend_state import BackendState, BackendStatus, Terminated, TerminationReason
 from protocol.codec import decode
+from tests.engines.databases import copy_of_template
 from tests.integration.control_plane import SHORT, Seed, controller, drone_at
 from tests.integration.waiting import until
 
@@ -143,8 +144,6 @@ async def test_two_sweepers_of_which_one_works(fresh_database: str, seed: Seed, 
 
 async def test_the_sweepers_database_is_restarted(own_postgres_server: Any) -> None:
     """It sweeps again when the database is back."""
-    from tests.engines.databases import copy_of_template
-
     with copy_of_template(own_postgres_server) as dsn:
         seed = Seed(dsn)
         async with controller(dsn) as context:

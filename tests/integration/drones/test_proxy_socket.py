@@ -14,6 +14,7 @@ from drones.consumers import node, proxy
 from drones.context import ControllerContext
 from protocol.channel import Extension
 from protocol.tokens import token_hash
+from tests.engines.databases import copy_of_template
 from tests.integration.control_plane import CLUSTER, SHORT, Peer, Seed, controller, drone_at, proxy_at, report
 
 pytestmark = pytest.mark.postgres
@@ -240,8 +241,6 @@ async def test_the_number_of_questions_is_bounded(
 
 async def test_a_question_is_answered_when_the_database_is_back(own_postgres_server: Any) -> None:
     """A held answer survives a restart of the database, and so does the socket."""
-    from tests.engines.databases import copy_of_template
-
     with copy_of_template(own_postgres_server) as dsn:
         seed = Seed(dsn)
         async with controller(dsn) as context:
