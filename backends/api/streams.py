@@ -40,6 +40,9 @@ class StreamLimits:
     seconds: float = 3600.0
 
 
+LIMITS: Final = StreamLimits()
+
+
 class _Ended(Exception):
     """The stream is over: all is said, the client left, or a limit was reached."""
 
@@ -78,9 +81,7 @@ class _Stream:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
 
-async def stream_statuses(
-    scope: Scope, receive: Receive, send: Send, *, headers: Headers, limits: StreamLimits | None = None
-) -> None:
+async def stream_statuses(scope: Scope, receive: Receive, send: Send, *, headers: Headers) -> None:
     """
     Answer a request for a backend's statuses.
 
@@ -92,20 +93,20 @@ async def stream_statuses(
         await send({"type": "http.response.start", "status": 204, "headers": [*headers]})
         await send({"type": "http.response.body", "body": b""})
         return
-    context, backend, chosen = context_of(scope), scope["plane.backend"], limits or StreamLimits()
+    context, backend, limits = context_of(scope), scope["plane.backend"], LIMITS
     changed = asyncio.Event()
     unsubscribe = context.doorbell.subscribe("backend", backend, lambda _: changed.set())
     ends = [asyncio.ensure_future(end) for end in (_client_left(receive), context.closing.wait())]
     for end in ends:
         end.add_done_callback(lambda _: changed.set())
-    stream = _Stream(send, seen=seen, budget=chosen.bytes)
+    stream = _Stream(send, seen=seen, budget=limits.bytes)
     try:
         history = await read_history(context, backend)
         await stream.begin(headers)
-        async with asyncio.timeout(chosen.seconds):
+        async with asyncio.timeout(limits.seconds):
             while not any(end.done() for end in ends):
                 await stream.tell(history)
-                if not await _rung(changed, chosen.keepalive):
+                if not await _rung(changed, limits.keepalive):
                     await stream.keep_alive()
                 history = await _read_again(context, backend)
     except (_Ended, TimeoutError):
