@@ -8,12 +8,14 @@ of a name that resolves to this machine (DNS rebinding) would send no Origin whe
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
 #: Ends of names that no stranger can own.
 _PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".svc")
+_NAME = re.compile(r"[a-z0-9._:-]+")
 
 
 def judge_control_request(headers: Iterable[tuple[bytes, bytes]], allowed_hosts: frozenset[str]) -> str | None:
@@ -54,4 +56,5 @@ def host_of(url: str) -> str | None:
         return None
     if parts.path not in ("", "/") or parts.username is not None:
         return None
-    return parts.hostname.rstrip(".") if parts.hostname else None
+    name = (parts.hostname or "").rstrip(".")
+    return name if _NAME.fullmatch(name) else None
