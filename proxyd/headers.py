@@ -62,6 +62,10 @@ CORS_LINES: Final = (
 _NO_TUNNELS: Final = (b"h2c", b"h2")
 _PROTOCOL: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?")
 
+_NOTHING: Final[frozenset[bytes]] = frozenset()
+#: What Connection may name that is no header, or one that is taken out anyway.
+_HARMLESS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te"})
+
 Sorted = dict[bytes, list[bytes]]
 
 
@@ -95,26 +99,26 @@ def judge_request(block: bytes) -> RequestFields:
         Refused: it breaks a rule, or expects what we cannot do.
     """
     special, kept = _sort(read_fields(block), _SPECIAL_IN_REQUESTS)
-    tokens = list_tokens(special.get(b"connection", []))
+    tokens = _read_connection(special)
     length = read_framing(special.get(b"content-length"), special.get(b"transfer-encoding"), otherwise=0)
     protocols = _read_upgrade(special, tokens)
-    host, host_line = _read_host(special.get(b"host", []))
-    lines = [host_line, *_lines(kept, without=tokens)]
+    host, lines = _read_host(special.get(b"host"))
+    lines += _lines(kept, without=tokens)
     if length == CHUNKED:
-        lines.append(b"transfer-encoding: chunked\r\n")
+        lines += b"transfer-encoding: chunked\r\n"
     elif b"content-length" in special:
-        lines.append(b"content-length: %d\r\n" % length)
+        lines += b"content-length: %d\r\n" % length
     if protocols:
-        lines.append(b"connection: upgrade\r\nupgrade: " + protocols + b"\r\n")
-    if _expects_continue(special):
-        lines.append(b"expect: 100-continue\r\n")
+        lines += b"connection: upgrade\r\nupgrade: " + protocols + b"\r\n"
+    if b"expect" in special:
+        lines += _read_expectation(special[b"expect"])
     return RequestFields(
         host=host,
         length=length,
         says_close=b"close" in tokens,
         says_keep_alive=b"keep-alive" in tokens,
         upgrades=bool(protocols),
-        lines=b"".join(lines),
+        lines=lines,
     )
 
 
@@ -126,13 +130,13 @@ def judge_response(block: bytes) -> ResponseFields:
         Refused: it breaks a rule.
     """
     special, kept = _sort(read_fields(block), _SPECIAL_IN_RESPONSES)
-    tokens = list_tokens(special.get(b"connection", []))
+    tokens = _read_connection(special)
     return ResponseFields(
         length=read_framing(special.get(b"content-length"), special.get(b"transfer-encoding"), otherwise=UNTIL_CLOSE),
         says_close=b"close" in tokens,
         says_keep_alive=b"keep-alive" in tokens,
         upgrade=_read_upgrade(special, tokens),
-        lines=b"".join(_lines(kept, without=tokens - _CORS)),
+        lines=_lines(kept, without=tokens - _CORS),
         has_cors=any(name.lower() in _CORS for name, _ in kept),
     )
 
@@ -146,26 +150,34 @@ def _sort(fields: Iterable[Field], special: frozenset[bytes]) -> tuple[Sorted, l
     """Part what needs a thought from what goes on as it is."""
     apart: Sorted = {}
     kept: list[Field] = []
-    for name, value in fields:
-        lower = name.lower()
+    for field in fields:
+        lower = field[0].lower()
         if lower in special:
-            apart.setdefault(lower, []).append(value)
-            continue
-        # Some application servers cannot tell `_` from `-`: they would see a second Content-Length, or our own headers.
-        normal = lower.replace(b"_", b"-")
-        if not is_ours(normal) and normal not in special:
-            kept.append((name, value))
+            apart.setdefault(lower, []).append(field[1].rstrip(b" \t"))
+        elif b"_" in lower:
+            # Some application servers cannot tell it from `-`: they would see a second Content-Length, or our headers.
+            normal = lower.replace(b"_", b"-")
+            if not is_ours(normal) and normal not in special:
+                kept.append(field)
+        elif not (lower.startswith(b"x-") and is_ours(lower)):
+            kept.append(field)
     return apart, kept
 
 
-def _lines(kept: list[Field], *, without: frozenset[bytes] | set[bytes]) -> list[bytes]:
-    if not without:
-        return [b"%b: %b\r\n" % field for field in kept]
-    return [b"%b: %b\r\n" % field for field in kept if field[0].lower() not in without]
+def _lines(kept: list[Field], *, without: frozenset[bytes] | set[bytes]) -> bytes:
+    if without - _HARMLESS:
+        kept = [field for field in kept if field[0].lower() not in without]
+    return b"".join([part for name, value in kept for part in (name, b": ", value, b"\r\n")])
 
 
-def _read_host(values: list[bytes]) -> tuple[bytes, bytes]:
-    if not values:
+def _read_connection(special: Sorted) -> frozenset[bytes] | set[bytes]:
+    values = special.get(b"connection")
+    return _NOTHING if values is None else list_tokens(values)
+
+
+def _read_host(values: list[bytes] | None) -> tuple[bytes, bytes]:
+    """Return the host to compare, and the line that goes on."""
+    if values is None:
         return b"", b""
     if len(values) > 1:
         raise Refused(400, "more than one Host")
@@ -175,7 +187,7 @@ def _read_host(values: list[bytes]) -> tuple[bytes, bytes]:
     return host, b"host: " + values[0] + b"\r\n"
 
 
-def _read_upgrade(special: Sorted, tokens: set[bytes]) -> bytes:
+def _read_upgrade(special: Sorted, tokens: frozenset[bytes] | set[bytes]) -> bytes:
     """Return the protocols that an Upgrade names, if Connection lists it, without those that we do not tunnel."""
     if b"upgrade" not in tokens:
         return b""
@@ -183,10 +195,8 @@ def _read_upgrade(special: Sorted, tokens: set[bytes]) -> bytes:
     return b", ".join(word for word in words if _PROTOCOL.fullmatch(word) and word.lower() not in _NO_TUNNELS)
 
 
-def _expects_continue(special: Sorted) -> bool:
-    expectations = special.get(b"expect")
-    if expectations is None:
-        return False
-    if [value.lower() for value in expectations] != [b"100-continue"]:
+def _read_expectation(values: list[bytes]) -> bytes:
+    """Return the line that goes on; the backend is the one to say 100."""
+    if [value.lower() for value in values] != [b"100-continue"]:
         raise Refused(417, "an expectation other than 100-continue")
-    return True
+    return b"expect: 100-continue\r\n"
