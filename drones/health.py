@@ -1,28 +1,17 @@
 """
-How long a node may be silent, and what its silence means. Pure.
+How long a node's socket may be silent, and how often one looks at the tables without being rung for. Pure.
+
+Whether a drone gets work, or is lost, is decided in the statements that give it work or give it up.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import enum
-
 from drones.terms import Terms
 
 
-class Health(enum.Enum):
-    """What is thought of a drone that was last heard some time ago."""
-
-    HEALTHY = "healthy"  #: gets work
-    UNHEALTHY = "unhealthy"  #: gets nothing new; its socket is taken for dead
-    LOST = "lost"  #: its keys may go, when their leases have run out
-
-
-def judge_silence(silence: dt.timedelta, terms: Terms) -> Health:
-    """Tell what a silence of this length means."""
-    if silence >= terms.lost:
-        return Health.LOST
-    return Health.UNHEALTHY if silence >= terms.unhealthy else Health.HEALTHY
+def silence_limit(terms: Terms) -> float:
+    """Return after how many seconds of silence a drone's socket is taken for dead: when the drone is unhealthy."""
+    return terms.unhealthy.total_seconds()
 
 
 def scan_interval(terms: Terms) -> float:

@@ -14,6 +14,7 @@ from backends.services.actions import Acknowledgement, OrderStream, Superseded
 from backends.services.renewals import Renewal
 from backends.services.reports import Fate, Report
 from drones.consumers.node import REFUSED, TRY_LATER, NodeConsumer
+from drones.health import silence_limit
 from drones.models import NodeKind
 from drones.services.nodes import Arrival, Connection, register_drone
 from postgres.doorbell import Ring
@@ -54,8 +55,8 @@ class DroneConsumer(NodeConsumer):
             raise InvalidName(f"{self._label[:60]!r} is not a pool")
 
     def silence_limit(self) -> float:
-        """Drones send heartbeats."""
-        return self.context.terms.unhealthy.total_seconds()
+        """Return how long: drones send heartbeats."""
+        return silence_limit(self.context.terms)
 
     async def register(self, arrival: Arrival) -> Connection:
         """Forget the drone's clock, and make this connection its current one."""

@@ -159,7 +159,7 @@ class Seed:
     async def sql(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Run anything; return its rows, if it has any."""
         async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True, row_factory=dict_row) as connection:
-            cursor = await connection.execute(statement.encode(), values)
+            cursor = await connection.execute(statement.encode(), values or None)
             return await cursor.fetchall() if cursor.description else []
 
     async def one(self, statement: str, *values: Any) -> dict[str, Any]:
