@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
 import click
 
@@ -52,7 +53,7 @@ def demo(*, data_dir: Path, runtime: str, controller_port: int, proxy_port: int)
             check_ports(settings)
             engine = _choose(runtime, os.environ)
             click.echo(f"Data and logs are in {settings.data_dir}.")
-            asyncio.run(_demonstrate(settings, engine))
+            _run(_demonstrate(settings, engine))
     except (DemoRefused, NotReady, PartFailed) as refusal:
         raise click.ClickException(str(refusal)) from refusal
 
@@ -65,6 +66,18 @@ def _choose(runtime: str, environment: Mapping[str, str]) -> Engine | None:
         click.echo(f"{reason}: backends run as plain processes, with no isolation.")
         click.echo("They can do whatever this user can, so run no code there that you do not trust.")
     return engine
+
+
+def _run(course: Coroutine[Any, Any, None]) -> None:
+    """
+    Run the event loop without further threads.
+
+    When we are killed, the kernel signals our parts once for each thread that dies, and a daemon that is signalled
+    again and again does not end cleanly.
+    """
+    if sys.version_info < (3, 12):  # from then on this is the default
+        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+    asyncio.run(course)
 
 
 async def _demonstrate(settings: DemoSettings, engine: Engine | None) -> None:

@@ -5,6 +5,8 @@ The course of a demo: what is started when, what is said meanwhile, and that eve
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from planectl.demo.engine import Engine
@@ -68,7 +70,7 @@ class Demonstration:
         return dsn
 
     async def _ensure_image(self, clock: "Stopwatch") -> None:
-        if self._engine is not None and await asyncio.to_thread(self._engine.ensure_image):
+        if self._engine is not None and await aside(self._engine.ensure_image):
             clock.tell(f"the image {IMAGE} is built, from the Python on this machine")
 
     async def _begin_nodes(self, readiness: DemoReadiness, clock: "Stopwatch") -> None:
@@ -82,7 +84,7 @@ class Demonstration:
         await self._supervisor.stop()
         if self._engine is not None:
             if "drone" in self._supervisor.killed:
-                await asyncio.to_thread(self._engine.remove_containers, self._keepsakes.drone)
+                await aside(partial(self._engine.remove_containers, self._keepsakes.drone))
             self._engine.close()
 
 
@@ -97,6 +99,12 @@ class Stopwatch:
     def tell(self, what: str) -> None:
         """Say one thing."""
         self._say(f"{self._clock() - self._begin:6.1f} s  {what}")
+
+
+async def aside(work: Callable[[], A]) -> A:
+    """Do what blocks in a thread, which ends with it: see `command` for why no thread may stay."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
 
 
 async def together(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
