@@ -80,8 +80,10 @@ class Relay:
         await ended.wait()
         server.close()
         # Whoever is held back by a cut would wait for ever.
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        held = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in held:
             task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Relay]:

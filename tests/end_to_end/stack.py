@@ -47,7 +47,7 @@ class Timings:
 
 
 #: A fast world for tests of leases: all that matters happens within ten seconds.
-SHORT_LEASES = Timings(lease_renew=2, lease_soft=4, lease_hard=5, lease_expiry=7, unhealthy=3, lost=9)
+SHORT_LEASES = Timings(lease_renew=2, lease_soft=3.5, lease_hard=4.5, lease_expiry=5.5, unhealthy=3, lost=7)
 
 
 @dataclass
@@ -107,15 +107,21 @@ class Stack:
             return False
 
     def start_drone(
-        self, name: str = "dr-one", *flags: str, controller: str | None = None, env: dict[str, str] | None = None
+        self,
+        name: str = "dr-one",
+        *,
+        controller: str | None = None,
+        env: dict[str, str] | None = None,
+        wait: bool = True,
     ) -> Program:
         """Start a drone agent and wait until backends can be spawned on it."""
         arguments = ["drone", f"--controller-url={controller or self.url}", f"--cluster={self.cluster}"]
         arguments += [f"--name={name}", f"--db={self.scratch}/{name}.sqlite", f"--heartbeat={self.timings.heartbeat}"]
-        program = self.program(name, [*arguments, *flags], {**self.engine.environment, **(env or {})})
+        program = self.program(name, arguments, {**self.engine.environment, **(env or {})})
         self.drones[name] = program
         program.start()
-        self.wait_for_drone(name)
+        if wait:
+            self.wait_for_drone(name)
         return program
 
     def wait_for_drone(self, name: str = "dr-one") -> None:
@@ -144,8 +150,9 @@ class Stack:
     def start(self) -> None:
         """Start one of each."""
         self.start_controller()
-        self.start_drone()
+        self.start_drone(wait=False)
         self.start_proxy()
+        self.wait_for_drone()
 
     def connect(self, key: str | None = None, *, controller: int = 0, **wishes: Any) -> ConnectResponse:
         """Ask for a backend of the test image; wishes are fields of the spawn config, the executable or the request."""

@@ -73,17 +73,17 @@ def test_the_life_of_a_backend(stack: Stack) -> None:
 
 def test_use_of_any_kind_keeps_a_backend(stack: Stack) -> None:
     """A WebSocket that says nothing, a long download without one; the third, which nobody uses, is swept meanwhile."""
-    spoken, loaded, unused = (stack.connect_ready(f"use-{number}", max_idle_seconds=1) for number in range(3))
-    with (
-        open_websocket(websocket_url(spoken.url)) as session,
-        httpx.stream("GET", f"{loaded.url}slow?seconds=13", timeout=30) as download,
-    ):
-        pieces = download.iter_text()
-        assert "line 0" in next(pieces)
-        stack.wait_for(unused.backend_id, TERMINATED)
-        assert stack.status(spoken.backend_id) is READY
-        assert stack.status(loaded.backend_id) is READY
-        assert "line 129" in "".join(pieces)
+    spoken = stack.connect_ready("use-websocket", max_idle_seconds=2)
+    with open_websocket(websocket_url(spoken.url)) as session:
+        loaded = stack.connect_ready("use-download", max_idle_seconds=2)
+        with httpx.stream("GET", f"{loaded.url}slow?seconds=10", timeout=30) as download:
+            pieces = download.iter_text()
+            assert "line 0" in next(pieces)
+            unused = stack.connect_ready("use-nothing", max_idle_seconds=2)
+            stack.wait_for(unused.backend_id, TERMINATED)
+            assert stack.status(spoken.backend_id) is READY
+            assert stack.status(loaded.backend_id) is READY
+            assert "line 99" in "".join(pieces)
         session.send("still here")
         assert session.recv(timeout=5) == "still here"
     stack.wait_for(spoken.backend_id, TERMINATED)
