@@ -157,7 +157,7 @@ class ProcessRuntime:
         units = {"ticks_per_second": os.sysconf("SC_CLK_TCK"), "page_size": os.sysconf("SC_PAGE_SIZE")}
         now = await asyncio.to_thread(partial(measure_tree, child.keeper.pid, _PROC, **units))
         before, child.reading = child.reading, now
-        return metrics_between(backend, before, now) if before is not None and now is not None else None
+        return metrics_between(backend, now, before=before) if before is not None and now is not None else None
 
     def _command_of(self, executable: Executable) -> list[str]:
         command = self._settings.process_images.get(executable.image)

@@ -36,14 +36,14 @@ def main(arguments: Sequence[str]) -> int:
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wakeups = _signals_as_bytes()
     try:
-        prepare = _before_exec(libc, os.getpid(), cpu_seconds)
+        prepare = _before_exec(libc, parent=os.getpid(), cpu_seconds=cpu_seconds)
         environment = _given_environment()
         child = subprocess.Popen(arguments[2:], env=environment, process_group=0, preexec_fn=prepare)  # noqa: PLW1509
     except (OSError, subprocess.SubprocessError) as error:
         _say(control, f"failed {error}")
         return _CANNOT_START
     _say(control, "started")
-    return Keeper(child.pid, control, wakeups).keep()
+    return Keeper(child.pid, control=control, wakeups=wakeups).keep()
 
 
 def _say(control: socket.socket, words: str) -> None:
@@ -70,7 +70,7 @@ def _signals_as_bytes() -> socket.socket:
     return receiving
 
 
-def _before_exec(libc: ctypes.CDLL, parent: int, cpu_seconds: int | None) -> Callable[[], None]:
+def _before_exec(libc: ctypes.CDLL, *, parent: int, cpu_seconds: int | None) -> Callable[[], None]:
     def prepare() -> None:
         # Should this process be killed, at least the backend itself goes with it.
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -85,7 +85,7 @@ def _before_exec(libc: ctypes.CDLL, parent: int, cpu_seconds: int | None) -> Cal
 class Keeper:
     """Waits for the backend's end or the agent's word, and leaves nothing behind."""
 
-    def __init__(self, child: int, control: socket.socket, wakeups: socket.socket) -> None:
+    def __init__(self, child: int, *, control: socket.socket, wakeups: socket.socket) -> None:
         self._child = child
         self._control = control
         self._wakeups = wakeups

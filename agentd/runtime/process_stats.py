@@ -54,7 +54,7 @@ def parse_machine(stat: str, meminfo: str, *, ticks_per_second: int, page_size: 
     return Machine(ticks_per_second, page_size, sum(map(int, cpu)), int(total) * 1024)
 
 
-def read_tree(root: int, processes: Mapping[int, ProcessLine], machine: Machine) -> TreeReading | None:
+def read_tree(root: int, processes: Mapping[int, ProcessLine], *, machine: Machine) -> TreeReading | None:
     """Add up all below a root; the root's own memory, which is the agent's doing, is left out."""
     if root not in processes:
         return None
@@ -73,7 +73,7 @@ def read_tree(root: int, processes: Mapping[int, ProcessLine], machine: Machine)
     )
 
 
-def metrics_between(backend: str, before: TreeReading, now: TreeReading) -> BackendMetrics:
+def metrics_between(backend: str, now: TreeReading, *, before: TreeReading) -> BackendMetrics:
     """Return the sample; a process has no cgroup to tell active memory from inactive, so all of it counts as active."""
     return BackendMetrics(
         backend_id=backend,
@@ -97,4 +97,4 @@ def measure_tree(root: int, proc: Path, *, ticks_per_second: int, page_size: int
                 processes[int(entry.name)] = parse_stat((entry / "stat").read_text(errors="replace"))
     stat, meminfo = (proc / "stat").read_text(), (proc / "meminfo").read_text()
     machine = parse_machine(stat, meminfo, ticks_per_second=ticks_per_second, page_size=page_size)
-    return read_tree(root, processes, machine)
+    return read_tree(root, processes, machine=machine)

@@ -75,11 +75,11 @@ async def wait_for_answer(address: str, path: str) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     request = probe_request(address, path)
-    while not await _attempt(split_address(address), request, loop.time() - began):  # noqa: ASYNC110 - no event tells
+    while not await _attempt(split_address(address), request, elapsed=loop.time() - began):  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(retry_pause(loop.time() - began))
 
 
-async def _attempt(where: tuple[str, int], request: bytes, elapsed: float) -> bool:
+async def _attempt(where: tuple[str, int], request: bytes, *, elapsed: float) -> bool:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(connect_limit(elapsed)):

@@ -40,7 +40,7 @@ def read_cpu(stats: Mapping[str, Any]) -> CpuReading | None:
     return CpuReading(int(used), int(machine))
 
 
-def metrics_between(backend: str, stats: Mapping[str, Any], before: CpuReading | None) -> BackendMetrics | None:
+def metrics_between(backend: str, stats: Mapping[str, Any], *, before: CpuReading | None) -> BackendMetrics | None:
     """Return the sample for the time since `before`; None for the first, and for a container that is not running."""
     now = read_cpu(stats)
     memory_stats = stats.get("memory_stats") or {}

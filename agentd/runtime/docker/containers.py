@@ -32,7 +32,7 @@ _LONGEST_PAUSE: Final = 2.0  # seconds
 _ENDED_STATES: Final = frozenset({"exited", "dead", "removing"})
 
 
-def find(client: APIClient, backend: str, drone: str) -> Mapping[str, Any] | None:
+def find(client: APIClient, backend: str, *, drone: str) -> Mapping[str, Any] | None:
     """Return the engine's account of a backend's container; None when this drone has none."""
     try:
         inspection: Mapping[str, Any] = client.inspect_container(container_name(backend))
@@ -56,9 +56,9 @@ def condition_of(inspection: Mapping[str, Any] | None) -> Condition:
     return Exited(state.get("ExitCode"))
 
 
-def send_signal(client: APIClient, backend: str, drone: str, *, hard: bool) -> bool:
+def send_signal(client: APIClient, backend: str, *, drone: str, hard: bool) -> bool:
     """Send SIGTERM or SIGKILL; return whether there was a process (or one about to be) to end."""
-    inspection = find(client, backend, drone)
+    inspection = find(client, backend, drone=drone)
     if inspection is None or isinstance(condition_of(inspection), Exited):
         return False
     container_id = inspection["Id"]
@@ -76,14 +76,14 @@ def send_signal(client: APIClient, backend: str, drone: str, *, hard: bool) -> b
     return True
 
 
-def remove_ended(client: APIClient, backend: str, drone: str) -> None:
+def remove_ended(client: APIClient, backend: str, *, drone: str) -> None:
     """
     Remove what is left of a backend, with its volumes.
 
     Raises:
         RuntimeFailure: it has not ended.
     """
-    inspection = find(client, backend, drone)
+    inspection = find(client, backend, drone=drone)
     match condition_of(inspection):
         case Absent():
             return
@@ -101,10 +101,10 @@ def remove_entirely(client: APIClient, container: str) -> None:
         with suppress(NotFound):
             client.remove_container(container, v=True, force=True)
 
-    insist(remove, "container_removal_failed", container)
+    insist(remove, event="container_removal_failed", container=container)
 
 
-def insist(work: Callable[[], T], event: str, container: str) -> T:
+def insist(work: Callable[[], T], *, event: str, container: str) -> T:
     """Repeat a call that the engine must not be let off, with pauses; the last failure is raised."""
     for attempt in range(_ATTEMPTS - 1):
         try:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import Final, TypeVar
 
 import requests
@@ -84,7 +83,7 @@ class Engine:
         running = self._threads.submit(work, self._client)
         if slots is not None:
             # When the thread is done, not when the waiting is: a cancelled pull still holds its thread.
-            running.add_done_callback(partial(_release, loop, slots))
+            running.add_done_callback(lambda _: _release(slots, loop))
         try:
             return await asyncio.wrap_future(running)
         except EngineError as error:
@@ -96,7 +95,7 @@ class Engine:
         self._client.close()
 
 
-def _release(loop: asyncio.AbstractEventLoop, slots: asyncio.Semaphore, _: Future[T]) -> None:
+def _release(slots: asyncio.Semaphore, loop: asyncio.AbstractEventLoop) -> None:
     # The loop may have ended while the thread was busy; then nobody waits for the slot.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(slots.release)

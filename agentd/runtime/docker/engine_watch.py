@@ -18,11 +18,10 @@ from docker import APIClient
 
 from agentd.runtime.docker.containers import condition_of, find, list_containers
 from agentd.runtime.docker.engine import Engine
-from agentd.runtime.docker.engine_events import Destroyed, Died, event_filters, parse_event
+from agentd.runtime.docker.engine_events import Destroyed, Died, parse_event
 from agentd.runtime.docker.event_stream import EventStream
 from agentd.runtime.docker.exit_ledger import ExitLedger, Listed, Vanished
 from agentd.runtime.interface import Condition, Exited, ExitListener, RuntimeFailure
-from daemonkit.backoff import Backoff
 
 _log = structlog.get_logger(__name__)
 
@@ -33,10 +32,10 @@ _CONNECT_LIMIT: Final = 10.0  # seconds
 class EngineWatch:
     """Tells one listener of every container of a drone that ends. Lives on the loop."""
 
-    def __init__(self, engine: Engine, client: APIClient, drone: str, backoff: Backoff) -> None:
+    def __init__(self, engine: Engine, stream: EventStream, *, drone: str) -> None:
         self._engine = engine
         self._drone = drone
-        self._stream = EventStream(client, event_filters(drone), backoff)
+        self._stream = stream
         self._ledger = ExitLedger()
         self._held: dict[str, list[tuple[str, int | None]]] = {}
         self._list_now = asyncio.Event()
@@ -73,17 +72,19 @@ class EngineWatch:
         """Hold back ends of this backend: the engine reports one even for a container that could not be started."""
         self._held[backend] = []
 
-    def start_failed(self, backend: str) -> None:
-        """Forget what was held back: there was no life to end."""
+    def start_failed(self, backend: str, container_id: str | None) -> None:
+        """Forget what was held back, and what may still be heard: there was no life to end."""
         self._held.pop(backend, None)
+        if container_id is not None:
+            self._ledger.ended(container_id)
 
     def start_done(self, backend: str, container_id: str) -> None:
         """Note that a container runs, so that its end is missed if nothing tells of it; and tell what was held back."""
         self._ledger.started(container_id, backend)
         for held_id, exit_code in self._held.pop(backend, []):
-            self.ended(held_id, backend, exit_code)
+            self.ended(held_id, backend, exit_code=exit_code)
 
-    def ended(self, container_id: str, backend: str, exit_code: int | None) -> None:
+    def ended(self, container_id: str, backend: str, *, exit_code: int | None) -> None:
         """Note an end that was seen, and tell it unless it has been told."""
         if backend in self._held:
             self._held[backend].append((container_id, exit_code))
@@ -93,7 +94,7 @@ class EngineWatch:
     def _heard(self, raw: Mapping[str, Any]) -> None:
         match parse_event(raw, self._drone):
             case Died(container_id, backend, exit_code):
-                self.ended(container_id, backend, exit_code)
+                self.ended(container_id, backend, exit_code=exit_code)
             case Destroyed(container_id, backend):
                 if self._ledger.destroyed(container_id):
                     self._tell(backend, None)
@@ -128,11 +129,12 @@ class EngineWatch:
 
     async def _look_at(self, container_id: str, backend: str) -> None:
         def look(client: APIClient) -> Condition:
-            return condition_of(find(client, backend, self._drone))
+            return condition_of(find(client, backend, drone=self._drone))
 
         condition = await self._engine.call(look)
         _log.info("container_exit_found", backend=backend)
-        self.ended(container_id, backend, condition.exit_code if isinstance(condition, Exited) else None)
+        exit_code = condition.exit_code if isinstance(condition, Exited) else None
+        self.ended(container_id, backend, exit_code=exit_code)
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, target: Callable[..., None]) -> Callable[..., None]:

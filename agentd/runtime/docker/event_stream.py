@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 class EventStream:
     """Reads events in a thread of its own. Both listeners are called in that thread."""
 
-    def __init__(self, client: APIClient, filters: Mapping[str, list[str]], backoff: Backoff) -> None:
+    def __init__(self, client: APIClient, filters: Mapping[str, list[str]], *, backoff: Backoff) -> None:
         self._client = client
         self._filters = filters
         self._backoff = backoff

@@ -41,7 +41,7 @@ def needs_pull(client: APIClient, executable: Executable) -> bool:
     return False
 
 
-def pull(client: APIClient, executable: Executable, is_abandoned: Callable[[], bool]) -> None:
+def pull(client: APIClient, executable: Executable, *, is_abandoned: Callable[[], bool]) -> None:
     """
     Pull an image; leaving the progress unread makes the engine give up too.
 

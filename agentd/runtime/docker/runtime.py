@@ -29,7 +29,9 @@ from agentd.runtime.docker.containers import (
     send_signal,
 )
 from agentd.runtime.docker.engine import Engine, Lane, connect
+from agentd.runtime.docker.engine_events import event_filters
 from agentd.runtime.docker.engine_watch import EngineWatch
+from agentd.runtime.docker.event_stream import EventStream
 from agentd.runtime.docker.mount_directory import ensure_directory
 from agentd.runtime.docker.mount_path import MountPlan, plan_mount
 from agentd.runtime.docker.published_ports import published_port, readiness_port_of
@@ -73,7 +75,9 @@ class DockerRuntime:
         self._engine = Engine(client)
         try:
             await self._engine.call(self._check_engine)
-            self._watch = EngineWatch(self._engine, client, self._settings.drone, Backoff(_RECONNECT, self._dice))
+            drone = self._settings.drone
+            stream = EventStream(client, event_filters(drone), backoff=Backoff(_RECONNECT, self._dice))
+            self._watch = EngineWatch(self._engine, stream, drone=drone)
 
             def exited(backend: str, exit_code: int | None) -> None:
                 self._cpu.pop(backend, None)
@@ -110,9 +114,12 @@ class DockerRuntime:
         try:
             started = await self._run(attempt)
         except BaseException as failure:
-            self._watch.start_failed(order.backend)
             if isinstance(failure, EndedAtOnce):
-                self._watch.ended(failure.container_id, order.backend, failure.exit_code)
+                # It lived, if only for a moment.
+                self._watch.start_done(order.backend, failure.container_id)
+                self._watch.ended(failure.container_id, order.backend, exit_code=failure.exit_code)
+            else:
+                self._watch.start_failed(order.backend, attempt.container_id)
             raise
         self._watch.start_done(order.backend, started.container_id)
         return started
@@ -175,7 +182,7 @@ class DockerRuntime:
             self._cpu.pop(backend, None)
             return None
         self._cpu[backend] = now
-        return metrics_between(backend, stats, before)
+        return metrics_between(backend, stats, before=before)
 
     def _plan(self, order: StartOrder) -> StartPlan:
         mount = plan_mount(order, has_base=self._settings.mount_base is not None)

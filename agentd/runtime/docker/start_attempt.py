@@ -58,12 +58,18 @@ class StartAttempt:
         self._begun = False
         self._finished = False
         self._abandoned = False
+        self._container_id: str | None = None
 
     def abandon(self) -> bool:
         """Give up. Return whether `run` has begun, so that its end must be awaited."""
         with self._lock:
             self._abandoned = True
             return self._begun
+
+    @property
+    def container_id(self) -> str | None:
+        """The container that was created, whatever became of it."""
+        return self._container_id
 
     @property
     def succeeded(self) -> bool:
@@ -82,7 +88,7 @@ class StartAttempt:
             self._begun = True
         self._check()
         config = self._plan.config()
-        container = self._create(client, config)
+        container = self._container_id = self._create(client, config)
         try:
             self._check()
             client.start(container)
@@ -129,6 +135,7 @@ class StartAttempt:
 
     def _remove_unseen(self, client: APIClient) -> None:
         backend, drone = self._plan.backend, self._plan.drone
-        inspection = insist(lambda: find(client, backend, drone), "container_search_failed", container_name(backend))
+        name = container_name(backend)
+        inspection = insist(lambda: find(client, backend, drone=drone), event="container_search_failed", container=name)
         if inspection is not None and inspection["State"].get("Status") == "created":
             remove_entirely(client, inspection["Id"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ import pytest
 import uvloop
 from structlog.testing import capture_logs
 
+from agentd.runtime import process_child
 from agentd.runtime.interface import Absent, Alive, Exited, PrepareFailed, RuntimeFailure, StartFailed
 from agentd.runtime.process import ProcessRuntime
 from agentd.runtime.settings import RuntimeSettings
@@ -169,6 +171,21 @@ async def test_a_start_that_is_cancelled_leaves_nothing(stubborn: Processes, mar
         else:
             await stubborn.runtime.terminate(f"after-{after}", hard=True)
             await stubborn.exit_of(f"after-{after}")
+
+
+def test_a_keeper_whose_agent_is_gone_before_it_began(mark: str) -> None:
+    """It can tell nobody that it started, and ends what it started all the same."""
+    ours, theirs = socket.socketpair()
+    ours.close()
+    script = f"(setsid {sleeper(mark)} &); {sleeper(mark)}"
+    with theirs:
+        keeper = subprocess.Popen(
+            [sys.executable, process_child.__file__, str(theirs.fileno()), "-", "sh", "-c", script],
+            pass_fds=[theirs.fileno()],
+            stderr=subprocess.PIPE,
+        )
+    _, errors = keeper.communicate(timeout=10)
+    assert (keeper.returncode, errors, marked(mark)) == (137, b"", [])
 
 
 async def test_an_image_outside_the_table_is_refused() -> None:

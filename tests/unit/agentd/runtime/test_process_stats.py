@@ -37,12 +37,12 @@ def test_a_tree_is_added_up_without_its_root() -> None:
         12: ProcessLine(11, 7, 20),
         13: ProcessLine(1, 900, 900),
     }
-    assert read_tree(10, processes, MACHINE) == TreeReading(13 * 10**7, 1000 * 10**7, 30 * 4096, 10**9)
-    assert read_tree(99, processes, MACHINE) is None
+    assert read_tree(10, processes, machine=MACHINE) == TreeReading(13 * 10**7, 1000 * 10**7, 30 * 4096, 10**9)
+    assert read_tree(99, processes, machine=MACHINE) is None
 
 
 def test_a_sample_is_what_was_used_in_between() -> None:
     """CPU as a difference, which never is negative; memory as it is."""
-    sample = metrics_between("be1", TreeReading(100, 1000, 1, 50), TreeReading(130, 1500, 7, 50))
+    sample = metrics_between("be1", TreeReading(130, 1500, 7, 50), before=TreeReading(100, 1000, 1, 50))
     assert (sample.cpu_used, sample.sys_cpu, sample.mem_used, sample.mem_limit) == (30, 500, 7, 50)
-    assert metrics_between("be1", TreeReading(100, 1, 1, 5), TreeReading(90, 1, 1, 5)).cpu_used == 0
+    assert metrics_between("be1", TreeReading(90, 1, 1, 5), before=TreeReading(100, 1, 1, 5)).cpu_used == 0

@@ -34,7 +34,7 @@ def stats(memory: Any, used: int = 900, machine: int = 9000) -> dict[str, Any]:
 @pytest.mark.parametrize(("memory", "total", "limit"), [(VERSION_1, 700, 5000), (VERSION_2, 31, 2**63 - 1)])
 def test_memory_is_counted_as_the_wire_says(memory: Any, total: int, limit: int) -> None:
     """Used is usage minus inactive file; CPU is the difference to the sample before."""
-    assert metrics_between("be1", stats(memory), CpuReading(600, 5000)) == BackendMetrics(
+    assert metrics_between("be1", stats(memory), before=CpuReading(600, 5000)) == BackendMetrics(
         backend_id="be1",
         mem_used=960,
         mem_total=total,
@@ -49,7 +49,7 @@ def test_memory_is_counted_as_the_wire_says(memory: Any, total: int, limit: int)
 
 def test_the_first_sample_has_nothing_to_compare_with() -> None:
     """It only gives the counters."""
-    assert metrics_between("be1", stats(VERSION_1), None) is None
+    assert metrics_between("be1", stats(VERSION_1), before=None) is None
     assert read_cpu(stats(VERSION_1)) == CpuReading(900, 9000)
 
 
@@ -64,11 +64,11 @@ def test_the_first_sample_has_nothing_to_compare_with() -> None:
 )
 def test_a_container_that_does_not_run_has_no_sample(empty: dict[str, Any]) -> None:
     """The engine answers with empty parts."""
-    assert metrics_between("be1", empty, CpuReading(0, 0)) is None
+    assert metrics_between("be1", empty, before=CpuReading(0, 0)) is None
 
 
 def test_counters_that_began_anew_give_nothing_negative() -> None:
     """As after a restart by hand."""
-    sample = metrics_between("be1", stats(VERSION_2, used=5, machine=5), CpuReading(600, 5000))
+    sample = metrics_between("be1", stats(VERSION_2, used=5, machine=5), before=CpuReading(600, 5000))
     assert sample is not None
     assert (sample.cpu_used, sample.sys_cpu) == (0, 0)

@@ -71,9 +71,9 @@ def test_an_image_that_may_not_be_pulled_and_is_not_there() -> None:
 def test_credentials_go_to_the_engine() -> None:
     """And only with the request that has some."""
     engine = FakeEngine()
-    pull(client(engine), PRIVATE, lambda: False)
+    pull(client(engine), PRIVATE, is_abandoned=lambda: False)
     assert engine.asked["auth_config"] == {"username": "me", "password": SECRET}
-    pull(client(engine), Executable(image=IMAGE), lambda: False)
+    pull(client(engine), Executable(image=IMAGE), is_abandoned=lambda: False)
     assert engine.asked["auth_config"] is None
 
 
@@ -88,7 +88,7 @@ def test_credentials_go_to_the_engine() -> None:
 def test_a_failed_pull_tells_why_and_no_secret(engine: FakeEngine) -> None:
     """Also when the registry repeats what it was sent, and also in the exception's history."""
     with pytest.raises(PrepareFailed, match="could not be pulled") as caught:
-        pull(client(engine), PRIVATE, lambda: False)
+        pull(client(engine), PRIVATE, is_abandoned=lambda: False)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -96,4 +96,4 @@ def test_a_failed_pull_tells_why_and_no_secret(engine: FakeEngine) -> None:
 def test_a_pull_nobody_waits_for_is_left() -> None:
     """At the next sign of life of the engine."""
     with pytest.raises(PullAbandoned):
-        pull(client(FakeEngine(progress=({"status": "Pulling"},))), PRIVATE, lambda: True)
+        pull(client(FakeEngine(progress=({"status": "Pulling"},))), PRIVATE, is_abandoned=lambda: True)
