@@ -117,15 +117,15 @@ class Doorbell:
         """Whether rings are heard now."""
         return self._listening
 
-    def subscribe(self, topic: str, ident: str | None, callback: Callback) -> Callable[[], None]:
+    def subscribe(self, topic: str, ident: str | None, *, tell: Callback) -> Callable[[], None]:
         """
-        Call back, on the event loop, for each ring of a topic and id (of all ids with None).
+        Tell of each ring of a topic and id (of all ids with None), on the event loop.
 
-        Subscribe first, then read. Returns what ends it. The callback must neither block nor raise.
+        Subscribe first, then read. Returns what ends it. `tell` must neither block nor raise.
         """
         place = (topic, ident)
         handle = object()
-        self._subscribers.setdefault(place, {})[handle] = callback
+        self._subscribers.setdefault(place, {})[handle] = tell
 
         def unsubscribe() -> None:
             callbacks = self._subscribers.get(place, {})

@@ -66,11 +66,11 @@ async def exclusive_session(dsn: str, lock: int, *, every: float, idle_limit: fl
     async with connection:
         connection.adapters.register_dumper(int, Int8Dumper)
         await connection.execute(_SETTINGS, ["30000", str(int(idle_limit * 1000))])
-        await _await_lock(connection, lock, every)
+        await _await_lock(connection, lock, every=every)
         yield ExclusiveSession(connection)
 
 
-async def _await_lock(connection: AsyncConnection[DictRow], lock: int, every: float) -> None:
+async def _await_lock(connection: AsyncConnection[DictRow], lock: int, *, every: float) -> None:
     # Asked for again and again, not waited for: a session that waits looks busy, and is never ended for its silence.
     while True:
         cursor = await connection.execute(

@@ -95,7 +95,7 @@ async def stream_statuses(scope: Scope, receive: Receive, send: Send, *, headers
         return
     context, backend, limits = context_of(scope), scope["plane.backend"], LIMITS
     changed = asyncio.Event()
-    unsubscribe = context.doorbell.subscribe("backend", backend, lambda _: changed.set())
+    unsubscribe = context.doorbell.subscribe("backend", backend, tell=lambda _: changed.set())
     ends = [asyncio.ensure_future(end) for end in (_client_left(receive), context.closing.wait())]
     for end in ends:
         end.add_done_callback(lambda _: changed.set())

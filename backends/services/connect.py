@@ -127,7 +127,7 @@ class _Connect:
     async def _watch(self, holder: str) -> Outcome:
         """Race again and again while one holder is ending. Subscribes first, then reads."""
         changed = asyncio.Event()
-        unsubscribe = self._context.doorbell.subscribe("backend", holder, lambda _: changed.set())
+        unsubscribe = self._context.doorbell.subscribe("backend", holder, tell=lambda _: changed.set())
         try:
             while True:
                 outcome = await self._race()

@@ -88,7 +88,7 @@ class Departures:
         return [_departure(row) for row in rows]
 
     async def _run(self) -> None:
-        leave = self._doorbell.subscribe("backend", None, self._heard)
+        leave = self._doorbell.subscribe("backend", None, tell=self._heard)
         self._scanned_at = _now()
         try:
             while True:

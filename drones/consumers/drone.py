@@ -70,7 +70,7 @@ class DroneConsumer(NodeConsumer):
             self.context.pool, self.context.terms, connection=self.connection, send=self._send_order
         )
         # Subscribe first, then read.
-        self._unsubscribe = self.context.doorbell.subscribe("drone", node, self._heard)
+        self._unsubscribe = self.context.doorbell.subscribe("drone", node, tell=self._heard)
         self.context.bell.ring("drone", node)
         self.keep(self._send_orders(self._orders))
 
@@ -87,7 +87,9 @@ class DroneConsumer(NodeConsumer):
                 self._await(self.desk.heartbeats.submit(self.connection, message.local_time), self._beat_stored)
             case BackendEvent():
                 report = Report(self.connection.node, message)
-                self._await(self.desk.reports.submit(report), partial(self._report_stored, message), self._unstored)
+                self._await(
+                    self.desk.reports.submit(report), partial(self._report_stored, message), otherwise=self._unstored
+                )
             case RenewKey():
                 renewal = Renewal(self.connection.node, message)
                 self._await(self.desk.renewals.submit(renewal), partial(self._renewed, message))
@@ -101,16 +103,16 @@ class DroneConsumer(NodeConsumer):
                 self.complain("message_not_asked_for", message=type(message).__name__)
 
     def _await(
-        self, future: asyncio.Future[Any], then: Callable[[Any], None], otherwise: Callable[[], None] | None = None
+        self, future: asyncio.Future[Any], then: Callable[[Any], None], *, otherwise: Callable[[], None] | None = None
     ) -> None:
         """Go on with an answer when it is there, if the socket still is; without a database, otherwise."""
         self._unanswered += 1
-        future.add_done_callback(partial(self._answered, then, otherwise))
+        future.add_done_callback(partial(self._answered, then=then, otherwise=otherwise))
         if self._unanswered > UNANSWERED_LIMIT:
             self.close(TRY_LATER, "too_many_unanswered")
 
     def _answered(
-        self, then: Callable[[Any], None], otherwise: Callable[[], None] | None, future: asyncio.Future[Any]
+        self, future: asyncio.Future[Any], *, then: Callable[[Any], None], otherwise: Callable[[], None] | None
     ) -> None:
         self._unanswered -= 1
         error = future.exception()

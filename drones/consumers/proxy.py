@@ -128,7 +128,7 @@ class ProxyConsumer(NodeConsumer):
             self.send_message(ToProxy(route_pending=RoutePending(token, backend)))
         changed = asyncio.Event()
         interval = scan_interval(self.context.terms)
-        unsubscribe = self.context.doorbell.subscribe("backend", backend, lambda _: changed.set())
+        unsubscribe = self.context.doorbell.subscribe("backend", backend, tell=lambda _: changed.set())
         try:
             while True:
                 # Subscribe first, then read.

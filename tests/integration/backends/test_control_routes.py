@@ -51,7 +51,7 @@ async def test_an_end_is_ordered_once(
     """However often it is asked for, and on either path."""
     backend = (await connect(context, ask())).backend_id
     rung: list[str] = []
-    context.doorbell.subscribe("drone", None, lambda ring: rung.append(ring.ident))
+    context.doorbell.subscribe("drone", None, tell=lambda ring: rung.append(ring.ident))
     for _ in range(2):
         response = await client.post(f"{prefix}{backend}/{kind}-terminate")
         assert (response.status_code, response.json()) == (200, None)

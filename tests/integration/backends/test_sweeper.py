@@ -168,7 +168,7 @@ async def test_a_lost_drone_gives_up_its_backends_when_their_leases_have_run_out
     await seed.sql("update drones_drone set last_heard_at = now() - interval '121 s'")
     await seed.sql("update backends_backendkey set expires_at = now() - interval '1 ms' where backend_id = %s", lost)
     rings: list[str] = []
-    context.doorbell.subscribe("backend", None, lambda ring: rings.append(ring.ident))
+    context.doorbell.subscribe("backend", None, tell=lambda ring: rings.append(ring.ident))
     async with sweeping(context) as sweepers:
         await seed.until("select 1 from backends_backend where id = %s and status = 'terminated'", lost)
         await rounds(sweepers)

@@ -33,7 +33,7 @@ async def running(*loops: Bell | Doorbell) -> AsyncIterator[None]:
 
 def heard_by(doorbell: Doorbell, topic: str, ident: str | None) -> tuple[list[Ring], Callable[[], None]]:
     heard: list[Ring] = []
-    return heard, doorbell.subscribe(topic, ident, heard.append)
+    return heard, doorbell.subscribe(topic, ident, tell=heard.append)
 
 
 async def test_a_ring_reaches_those_who_asked_for_it_in_every_process(postgres_server: EmbeddedPostgres) -> None:
@@ -85,7 +85,7 @@ async def test_a_subscriber_that_fails_does_not_deafen_the_others(postgres_serve
         raise ZeroDivisionError
 
     async with running(doorbell, bell):
-        doorbell.subscribe("backend", None, fails)
+        doorbell.subscribe("backend", None, tell=fails)
         heard, _ = heard_by(doorbell, "backend", None)
         bell.ring("backend", "b1")
         await until(lambda: heard)
