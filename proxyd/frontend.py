@@ -242,7 +242,7 @@ class Frontend(asyncio.Protocol):
             extra += b"connection: close\r\n"
         self.transport.write(self._board.answers.make(status, extra=extra, with_body=with_body))
         if keep:
-            self.finished(self._board.clock(), keep=True)
+            self.finished(self._board.clock(), keep=True, linger=True)
         else:
             self._linger()
 
@@ -274,12 +274,12 @@ class Frontend(asyncio.Protocol):
             self.transport.resume_reading()
             self._is_read_paused = False
 
-    def finished(self, now: float, *, keep: bool) -> None:
+    def finished(self, now: float, *, keep: bool, linger: bool) -> None:
         self._relay = None
         if self.transport.is_closing():
             self._phase = ENDED
         elif not keep or self._is_half_closed or self._board.is_draining:
-            self._linger()
+            self._linger() if linger or self._kept else self._hang_up()
         else:
             self._phase = READING
             self.deadline = now + self._board.limits.idle_client

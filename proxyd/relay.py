@@ -47,8 +47,8 @@ class Client(Protocol):
     def resume_reading(self) -> None:
         """Go on reading."""
 
-    def finished(self, now: float, *, keep: bool) -> None:
-        """Take over again after a whole answer."""
+    def finished(self, now: float, *, keep: bool, linger: bool) -> None:
+        """Take over again after a whole answer; with `linger`, the client may still be sending."""
 
     def failed(self, status: int, route: Route, *, keep: bool) -> None:
         """Answer with the proxy's own words."""
@@ -311,9 +311,11 @@ class Relay:
             upstream.speaker = None
             self.upstream = None
             board.pools.give_back(upstream, now)
+        # Who asked for the end of the connection sends nothing more; others may be doing so just now.
+        linger = self.wants_body or self.request.is_persistent
         self._let_go()
         board.log.note(entry_of(self, now, log=board.log, client_ip=self._client.client_ip))
-        self._client.finished(now, keep=plan.keeps_client)
+        self._client.finished(now, keep=plan.keeps_client, linger=linger)
 
     def _fail(self, status: int) -> None:
         keep = not self.wants_body and (self._upload is not None or self.request.fields.length == 0)
