@@ -132,6 +132,12 @@ def judge(name: str, ours: list[Sample], peers: list[Sample], *, goal: float) ->
 async def measure(world: World, seconds: float, *, rounds: int, only: str) -> list[dict[str, object]]:
     """Run every load in turns."""
     results: list[dict[str, object]] = []
+    if only in "idle tunnels":
+        # First of all: later on there is memory that was used before, and nothing would show.
+        ours_bytes = await idle_tunnels(world.ours)
+        peer_bytes = await idle_tunnels(world.nginx)
+        line = entry("idle tunnel: memory", ours_bytes / 1000, "KB", ratio=peer_bytes / ours_bytes, goal=0)
+        results.append({**line, "goal": "<= 6 KB", "met": ours_bytes <= 6000})
     for load in LOADS:
         if only not in load.name:
             continue
@@ -151,11 +157,6 @@ async def measure(world: World, seconds: float, *, rounds: int, only: str) -> li
             peers.append(Sample(*await run(world.nginx, seconds)))
             ours.append(Sample(*await run(world.ours, seconds)))
         results += judge(name, ours, peers, goal=goal)
-    if only in "idle tunnels":
-        ours_bytes = await idle_tunnels(world.ours)
-        peer_bytes = await idle_tunnels(world.nginx)
-        line = entry("idle tunnel: memory", ours_bytes / 1000, "KB", ratio=peer_bytes / ours_bytes, goal=0)
-        results.append({**line, "goal": "<= 6 KB", "met": ours_bytes <= 6000})
     return results
 
 

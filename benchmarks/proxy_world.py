@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from protocol.channel import Extension, Handshake, Version
 from protocol.codec import decode, encode
@@ -168,7 +169,7 @@ async def _controller(ports: dict[str, int], proxy_port: int) -> AsyncIterator[i
         known = [Extension.ROUTE_PENDING, Extension.IN_USE, Extension.BATCH]
         hello = Handshake(Version("0", "bench"), "co-bench", extensions=[str(name) for name in known])
         await socket.send(encode(hello), text=True)
-        async for frame in socket:
+        while frame := await _next_frame(socket):
             question = decode(frame, FromProxy).variant
             if not isinstance(question, RouteInfoRequest):
                 continue
@@ -181,6 +182,13 @@ async def _controller(ports: dict[str, int], proxy_port: int) -> AsyncIterator[i
         yield next(iter(server.sockets)).getsockname()[1]
 
 
+async def _next_frame(socket: ServerConnection) -> str | bytes | None:
+    try:
+        return await socket.recv()
+    except ConnectionClosed:
+        return None
+
+
 def _route(port: int, proxy_port: int) -> RouteInfo:
     return RouteInfo(f"b{port}", f"127.0.0.1:{port}", "a" * 43, f"127.0.0.1:{proxy_port}", user="u", user_data={})
 
@@ -189,9 +197,10 @@ async def _echo_tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     """Agree to any upgrade, and send back what comes."""
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n")
-    while data := await reader.read(262144):
-        writer.write(data)
-        await writer.drain()
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(262144):
+            writer.write(data)
+            await writer.drain()
     writer.close()
 
 
