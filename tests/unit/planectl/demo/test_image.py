@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from planectl.demo.image import fingerprint, write_image
+from planectl.demo.image import _for_everybody, fingerprint, write_image
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,14 @@ def test_everybody_may_read_it(archive: tarfile.TarFile) -> None:
         assert entry.uid == 0
         assert entry.mode & 0o444 == 0o444
         assert entry.isdir() or entry.isfile(), entry.name
+
+
+@pytest.mark.parametrize(("here", "there"), [(0o600, 0o644), (0o700, 0o755), (0o640, 0o644), (0o4755, 0o755)])
+def test_a_strict_umask_does_not_lock_anybody_out(here: int, there: int) -> None:
+    """And no file keeps a special permission."""
+    entry = tarfile.TarInfo("x")
+    entry.mode, entry.uid = here, 1000
+    assert (_for_everybody(entry).mode, entry.uid) == (there, 0)
 
 
 def test_the_fingerprint_is_steady() -> None:

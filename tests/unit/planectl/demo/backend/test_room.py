@@ -2,6 +2,7 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,14 @@ def test_names_are_kept_short() -> None:
     room = Room(Random(1))
     assert len(room.join("x" * 5000).name) == 40
     assert room.join("  ").name.strip()
+
+
+@pytest.mark.parametrize("step", [True, 1.0, 0, 2, -2, "1", None, [1]])
+def test_nothing_else_is_a_press(step: object) -> None:
+    """Not even what Python takes for one."""
+    room = Room(Random(1))
+    assert not room.press(room.join(), step)
+    assert room.counter == 0
 
 
 def test_who_leaves_is_gone_and_may_leave_twice() -> None:
