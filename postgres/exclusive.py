@@ -47,9 +47,13 @@ class ExclusiveSession:
 
 
 @asynccontextmanager
-async def exclusive_session(dsn: str, lock: int, *, every: float, idle_limit: float) -> AsyncIterator[ExclusiveSession]:
+async def exclusive_session(
+    dsn: str, lock: int, *, name: str, every: float, idle_limit: float
+) -> AsyncIterator[ExclusiveSession]:
     """
     Wait, asking every so many seconds, until this process holds the lock, and give it back afterwards.
+
+    `name` shows in pg_stat_activity.
 
     Who says nothing for `idle_limit` seconds loses it. Raises psycopg's errors when the database goes away.
     """
@@ -58,6 +62,7 @@ async def exclusive_session(dsn: str, lock: int, *, every: float, idle_limit: fl
         autocommit=True,
         cursor_factory=AsyncRawCursor,
         row_factory=dict_row,
+        application_name=name,
         connect_timeout=5,
         keepalives_idle=10,
         keepalives_interval=5,

@@ -65,9 +65,8 @@ class Sweeper:
 
     async def _hold_and_sweep(self) -> None:
         idle_limit = max(30.0, 6 * self._every)
-        async with exclusive_session(
-            self._context.pool.dsn, SWEEPER_LOCK, every=self._every, idle_limit=idle_limit
-        ) as session:
+        dsn, name = self._context.pool.dsn, self._context.name
+        async with exclusive_session(dsn, SWEEPER_LOCK, name=name, every=self._every, idle_limit=idle_limit) as session:
             self.sweeping = True
             [row] = await session.fetch(READ_CLOCK)
             _log.info("sweeper_began", controller=self._context.name)

@@ -194,6 +194,7 @@ async def test_an_order_is_sent_again_after_a_reconnect_until_it_is_acknowledged
         await drone.close()
     other = await drone_at(context, "dr-two")
     await other.say({"AckAction": {"action_id": order}})
+    assert await other.hears_nothing()
     await other.close()
     drone = await drone_at(context)
     assert (await drone.hear())["Action"]["action_id"] == order

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -17,6 +18,7 @@ from protocol.backend_state import BackendState, BackendStatus, Terminated, Term
 from protocol.codec import decode
 from tests.engines.databases import copy_of_template
 from tests.integration.control_plane import SHORT, Seed, controller, drone_at
+from tests.integration.controller_process import serve_controller
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.postgres
@@ -128,7 +130,10 @@ async def test_one_keepalive_lasts_until_the_next_is_due(context: ControllerCont
         await until_swept(seed, {used})
 
 
-async def test_two_sweepers_of_which_one_works(fresh_database: str, seed: Seed, context: ControllerContext) -> None:
+@pytest.mark.both_postgres
+async def test_two_sweepers_of_which_one_works(
+    fresh_database: str, seed: Seed, context: ControllerContext, postgres_flavour: str
+) -> None:
     """The lock moves when the session of its holder is killed, and never has two holders."""
     async with controller(fresh_database, name="co-two") as other, sweeping(context, other) as sweepers:
         for _ in range(3):
@@ -140,6 +145,26 @@ async def test_two_sweepers_of_which_one_works(fresh_database: str, seed: Seed, 
             assert row["killed"]
             overdue = await seed.backend(expires_at=ago(seconds=1))
             await until_swept(seed, {overdue})
+
+
+async def test_the_sweeper_moves_when_its_controller_is_killed(fresh_database: str, tmp_path: Path) -> None:
+    """With SIGKILL: the server notices, and the other controller goes on."""
+    seed = Seed(fresh_database)
+    async with controller(fresh_database) as context:
+        drone = await drone_at(context)
+        await drone.close()
+    holder = (
+        "select a.application_name as name from pg_locks l join pg_stat_activity a using (pid)"
+        " where l.locktype = 'advisory' and l.granted and a.datname = current_database()"
+    )
+    with (
+        serve_controller(fresh_database, tmp_path / "one.log") as one,
+        serve_controller(fresh_database, tmp_path / "two.log"),
+    ):
+        first = (await seed.one(holder))["name"]
+        one.process.kill()
+        await seed.until(f"select 1 from ({holder}) h where name <> %s", first, within=20)
+        await until_swept(seed, {await seed.backend(expires_at=ago(seconds=1))}, within=20)
 
 
 async def test_the_sweepers_database_is_restarted(own_postgres_server: Any) -> None:

@@ -108,6 +108,17 @@ async def test_late_offline_never_undoes_newer_online(fresh_database: str, seed:
         assert row["controller_id"] is None
 
 
+async def test_late_offline_of_an_older_connection_at_the_same_controller(
+    context: ControllerContext, seed: Seed
+) -> None:
+    """The connection counts, not only the controller."""
+    old, new = await drone_at(context), await drone_at(context)
+    await old.closed()
+    await seed.one("select 1 from drones_node where controller_id is not null and connection is not null")
+    await new.close()
+    await seed.one("select 1 from drones_node where controller_id is null and connection is null")
+
+
 async def test_a_superseded_connection_is_closed_and_gets_no_orders(fresh_database: str, seed: Seed) -> None:
     """Orders go to the current connection only, and the other one ends when it hears the bell."""
     async with controller(fresh_database) as one, controller(fresh_database, name="co-two") as two:
@@ -140,7 +151,10 @@ async def test_a_second_instance_under_the_same_name_is_refused_while_the_first_
         await third.close()
 
 
-async def test_two_instances_at_the_same_moment_cannot_both_pass(fresh_database: str, seed: Seed) -> None:
+@pytest.mark.both_postgres
+async def test_two_instances_at_the_same_moment_cannot_both_pass(
+    fresh_database: str, seed: Seed, postgres_flavour: str
+) -> None:
     """The check and the registration are one statement, over locked rows."""
     async with controller(fresh_database) as one, controller(fresh_database, name="co-two") as two:
         drone = await drone_at(one, instance="journal-0")

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from backends.services.desk import desk_of
 from drones.consumers import node, proxy
 from drones.context import ControllerContext
 from protocol.channel import Extension
 from protocol.tokens import token_hash
 from tests.engines.databases import copy_of_template
 from tests.integration.control_plane import CLUSTER, SHORT, Peer, Seed, controller, drone_at, proxy_at, report
+from tests.integration.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -258,6 +260,22 @@ async def test_a_question_is_answered_when_the_database_is_back(own_postgres_ser
             assert await drone.hear(within=10) == {"AckEvent": {"event_id": 1}}
             await asking.close()
             await drone.close()
+
+
+async def test_nothing_is_left_of_sockets_that_closed(context: ControllerContext, seed: Seed) -> None:
+    """Listener tables and tasks of connections that were never taken out grew for ever, in systems like this one."""
+    backend = await seed.backend()
+    token = await seed.token(backend)
+    before = len(asyncio.all_tasks())
+    for number in range(10):
+        peers = [await proxy_at(context, f"px-{number}", Extension.ROUTE_PENDING), await drone_at(context)]
+        await peers[0].say(question(token))
+        assert "RoutePending" in await peers[0].hear()
+        for peer in peers:
+            await peer.close()
+    await until(lambda: len(asyncio.all_tasks()) <= before)
+    assert context.doorbell._subscribers == {}
+    assert desk_of(context).departures._followers == {}
 
 
 async def test_certificate_leases_are_refused_clearly(context: ControllerContext) -> None:
