@@ -4,6 +4,7 @@ One program under test: started from its command line, its words kept in a file,
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -43,6 +44,11 @@ class Program:
     def words(self) -> str:
         """Everything that it has logged in all its lives."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    @property
+    def errors(self) -> list[str]:
+        """Everything that it logged as an error, and whatever it said outside of its log."""
+        return [line for line in self.words.splitlines() if not _is_harmless(line)]
 
     def start(self) -> None:
         """Start it; it runs in a folder that is not the repository, as a user's would."""
@@ -105,6 +111,14 @@ class Program:
     def _expect_nothing_left(self) -> None:
         """Whoever ends takes its children along."""
         until(lambda: not session_members(self.pid), f"the children of {self.name} end", within=5)
+
+
+def _is_harmless(line: str) -> bool:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(entry, dict) and entry.get("level") in {"debug", "info", "warning"}
 
 
 def session_members(session: int) -> list[int]:

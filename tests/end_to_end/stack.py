@@ -63,6 +63,7 @@ class Stack:
     proxies: list[Program] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
     proxy_port: int = field(default_factory=free_port)
+    expected_errors: set[str] = field(default_factory=set)  #: names of events that a test brings about on purpose
 
     @property
     def cluster(self) -> str:
@@ -205,10 +206,18 @@ class Stack:
                     program.stop()
             left = self.containers()
             assert not left, f"containers were left running: {left}"
+            self._expect_no_errors()
         finally:
             for program in self.programs:
                 program.end()
             self._remove_containers()
+
+    def _expect_no_errors(self) -> None:
+        """Nobody may have met an error that was not foreseen, even if all went well."""
+        expected = tuple(f'"event": "{name}"' for name in self.expected_errors)
+        for program in self.programs:
+            errors = [line for line in program.errors if not any(name in line for name in expected)]
+            assert not errors, f"{program.name} logged errors:\n" + "\n".join(line[:2000] for line in errors[:5])
 
     def _remove_containers(self) -> None:
         for name in self.containers(everything=True):

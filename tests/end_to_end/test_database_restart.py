@@ -24,6 +24,7 @@ def test_everything_recovers_when_the_database_is_back(
         stack.start()
         stack.start_controller()
         with watching(stack.engine) as witness:
+            stack.expected_errors.add("database_lost")
             answer = stack.connect_ready("patient", max_idle_seconds=120)
             with open_websocket(f"{answer.url.replace('http:', 'ws:')}ws") as session:
                 own_postgres_server.kill()

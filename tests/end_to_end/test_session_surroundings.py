@@ -139,6 +139,19 @@ def test_a_key_that_is_held_for_another_purpose_is_refused(stack: Stack, session
     stack.admin("terminate", "--hard", elsewhere.backend_id)
 
 
+def test_no_log_holds_a_token_or_an_environment(stack: Stack, session: ConnectResponse) -> None:
+    """Nor a secret: whoever may read logs may not enter sessions."""
+    httpx.get(f"{session.url}env")
+    static = stack.connect("static-log", use_static_token=True)
+    httpx.get(static.url, timeout=30)
+    stack.admin("terminate", "--hard", static.backend_id)
+    words = "".join(program.words for program in stack.programs)
+    assert session.backend_id in words
+    assert session.secret_token
+    for secret in (session.token, session.secret_token, static.token, static.token[2:], "GREETING", "hello\\nworld"):
+        assert secret not in words
+
+
 def test_a_container_is_named_and_labelled(stack: Stack, session: ConnectResponse) -> None:
     """So that operators, and the agent itself, find what is whose."""
     container = stack.engine.client.containers.get(f"plane-{session.backend_id}")
