@@ -33,7 +33,7 @@ def serve(invocation: Invocation) -> int:
     logs.configure()
     make_runtime = runtime_of(invocation)
     version = own_version(os.environ)
-    return service.run(lambda stopping: run_agent(invocation.agent, make_runtime, stopping, version=version))
+    return service.run(lambda stopping: run_agent(invocation.agent, make_runtime, stopping=stopping, version=version))
 
 
 def runtime_of(invocation: Invocation) -> Callable[[str], Runtime]:

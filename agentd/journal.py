@@ -83,8 +83,10 @@ class Journal:
         """
 
         def run(connection: sqlite3.Connection) -> tuple[Identity, str]:
-            owner = Identity(_fact(connection, "drone", name), _fact(connection, "instance", str(uuid.uuid4())))
-            return owner, _fact(connection, "cluster", cluster)
+            owner = Identity(
+                _fact(connection, "drone", default=name), _fact(connection, "instance", default=str(uuid.uuid4()))
+            )
+            return owner, _fact(connection, "cluster", default=cluster)
 
         owner, home = await self._runner.submit(run)
         if (insists and owner.name != name) or home != cluster:
@@ -115,7 +117,7 @@ class Journal:
 
         return await self._runner.submit(run)
 
-    async def record(self, backend: str, state: BackendState, timestamp: int) -> int:
+    async def record(self, backend: str, state: BackendState, *, timestamp: int) -> int:
         """Note a report and return its event id, which is larger than all before it, over restarts too."""
         values = (backend, encode(state).decode(), timestamp)
 
@@ -159,8 +161,11 @@ class Journal:
 
     async def forget(self, event_ids: Sequence[int]) -> None:
         """Delete reports that were acknowledged."""
-        values = [(event_id,) for event_id in event_ids]
-        await self._runner.submit(lambda c: c.executemany("delete from report where event_id = ?", values))
+
+        def run(connection: sqlite3.Connection) -> None:
+            connection.executemany("delete from report where event_id = ?", [(event_id,) for event_id in event_ids])
+
+        await self._runner.submit(run)
 
     async def leftovers(self) -> list[Leftover]:
         """Return the backends of earlier runs that were taken up and not reported as ended."""
@@ -217,7 +222,7 @@ def _check(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(verdict)
 
 
-def _fact(connection: sqlite3.Connection, name: str, default: str) -> str:
+def _fact(connection: sqlite3.Connection, name: str, *, default: str) -> str:
     connection.execute("insert or ignore into fact (name, value) values (?, ?)", (name, default))
     row: Any = connection.execute("select value from fact where name = ?", (name,)).fetchone()
     return str(row[0])

@@ -37,7 +37,7 @@ class LeaseKeeper:
         """Tell whether an order with these deadlines is not too old already."""
         return is_startable(deadlines, self._clock())
 
-    def hold(self, backend: str, deadlines: Deadlines, obey: Obey) -> None:
+    def hold(self, backend: str, deadlines: Deadlines, *, obey: Obey) -> None:
         """Keep a lease from now on; `obey` is called at once if there is something to do."""
         self._leases[backend] = LeaseMachine(deadlines), obey
         self._handle(backend, Tick(self._clock()))

@@ -56,7 +56,7 @@ class Held:
     """The key is ours until the soft deadline."""
 
     deadlines: Deadlines
-    asked_at: int | None = None
+    not_before: int | None = None  #: when asking (again) would not be a storm
     let_start: bool = False  #: whether the backend was allowed to begin
 
     @property
@@ -68,10 +68,16 @@ class Held:
     def ask_at(self) -> int:
         """When to ask for renewal (again)."""
         renew_at = self.deadlines.renew_at
-        if self.asked_at is None:
-            return renew_at
-        pause = max((self.soft_at - renew_at) // _RETRIES, _SHORTEST_RETRY)
-        return max(renew_at, self.asked_at + pause)
+        return renew_at if self.not_before is None else max(renew_at, self.not_before)
+
+    def asked(self, now: int) -> Held:
+        """Return it after a question."""
+        pause = (self.soft_at - self.deadlines.renew_at) // _RETRIES
+        return replace(self, not_before=now + max(pause, _SHORTEST_RETRY))
+
+    def renewed(self, deadlines: Deadlines, now: int) -> Held:
+        """Return it after an answer."""
+        return replace(self, deadlines=deadlines, not_before=now + _SHORTEST_RETRY)
 
 
 @dataclass(frozen=True)
@@ -131,10 +137,10 @@ class LeaseMachine:
                 return self._expire(held, event.now)
             case RenewalAnswered(deadlines):
                 assert deadlines is not None, "the case above"
-                renewed = replace(held, deadlines=deadlines)
+                renewed = held.renewed(deadlines, event.now)
                 if self._is_over(renewed, event.now):
                     return self._expire(renewed, event.now)
-                return self._go_on(renewed, may_start=True, asks=event.now >= renewed.ask_at, now=event.now)
+                return self._go_on(renewed, may_start=True, asks=False, now=event.now)
             case Reconnected(now):
                 due = now >= held.deadlines.renew_at
                 return self._go_on(held, may_start=not due, asks=due, now=now)
@@ -148,7 +154,7 @@ class LeaseMachine:
             held = replace(held, let_start=True)
             commands.append(LeaseCommand.LET_START)
         if asks:
-            held = replace(held, asked_at=now)
+            held = held.asked(now)
             commands.append(LeaseCommand.ASK_RENEWAL)
         self.state = held
         return commands

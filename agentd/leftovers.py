@@ -69,7 +69,9 @@ async def _end(runtime: Runtime, backend: str) -> None:
     raise RuntimeFailure(f"the backend {backend} of an earlier run cannot be killed")
 
 
-def report_leftovers(leftovers: list[Leftover], killed: set[str], report: Callable[[str, BackendState], None]) -> None:
+def report_leftovers(
+    leftovers: list[Leftover], killed: set[str], *, report: Callable[[str, BackendState], None]
+) -> None:
     """Report the end of every backend that an earlier run took up."""
     for leftover in leftovers:
         report(leftover.name, judge_leftover(leftover, was_killed=leftover.name in killed))

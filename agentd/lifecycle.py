@@ -189,11 +189,11 @@ class BackendMachine:
         if step is None:
             return []
         target, act = step
-        self.state = enter(target, self.state, event)
+        self.state = enter(target, self.state, event=event)
         return [Report(self.state), act]
 
 
-def enter(target: BackendStatus, origin: BackendState, event: Event) -> BackendState:
+def enter(target: BackendStatus, origin: BackendState, *, event: Event) -> BackendState:
     """Return the state with this status that an event leads to, with the facts that are known by then."""
     state: BackendState
     match target, origin, event:

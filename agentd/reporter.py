@@ -32,7 +32,7 @@ class ReportPacing:
 class Reporter:
     """Journals reports, sends them, and repeats them."""
 
-    def __init__(self, journal: Journal, clock: Clock, pacing: ReportPacing) -> None:
+    def __init__(self, journal: Journal, clock: Clock, *, pacing: ReportPacing) -> None:
         self._journal = journal
         self._clock = clock
         self._pacing = pacing
@@ -90,7 +90,9 @@ class Reporter:
             waiting = [await self._unwritten.get()]
             while not self._unwritten.empty():
                 waiting.append(self._unwritten.get_nowait())
-            await asyncio.gather(*(self._journal.record(*report) for report in waiting))
+            await asyncio.gather(
+                *(self._journal.record(backend, state, timestamp=moment) for backend, state, moment in waiting)
+            )
             self._work.set()
             for _ in waiting:
                 self._unwritten.task_done()

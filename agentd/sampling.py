@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 class Sampler:
     """Sends metrics while there is a connection; never more than one pass at a time."""
 
-    def __init__(self, runtime: Runtime, running: Callable[[], Iterable[str]], interval: float) -> None:
+    def __init__(self, runtime: Runtime, running: Callable[[], Iterable[str]], *, interval: float) -> None:
         self._runtime = runtime
         self._running = running
         self._interval = interval

@@ -49,8 +49,8 @@ class Agent:
 async def run_agent(
     settings: AgentSettings,
     make_runtime: Callable[[str], Runtime],
-    stopping: asyncio.Event,
     *,
+    stopping: asyncio.Event,
     version: Version,
     tuning: Tuning | None = None,
 ) -> None:
@@ -66,11 +66,11 @@ async def run_agent(
             exits.push_async_callback(journal.close)
             identity = await journal.identify(settings.name, settings.cluster, insists=settings.is_name_given)
             runtime = make_runtime(identity.name)
-            agent = _assemble(settings, runtime, journal, clock=await _settle_clock(journal))
+            agent = _assemble(settings, runtime, journal=journal, clock=await _settle_clock(journal))
             await runtime.open(agent.supervisor.exited)
             exits.push_async_callback(runtime.close)
             killed = await kill_leftovers(runtime)
-            report_leftovers(await journal.leftovers(), killed, agent.reporter.report)
+            report_leftovers(await journal.leftovers(), killed, report=agent.reporter.report)
             channel = ControlChannel(
                 settings.controller,
                 f"/ctrl/c/{quote(settings.cluster)}/drone-socket?{urlencode({'pool': settings.pool})}",
@@ -80,7 +80,7 @@ async def run_agent(
                 tuning=tuning or Tuning(),
             )
             log.info("agent_started", drone=identity.name, cluster=settings.cluster, pool=settings.pool)
-            await _serve(agent, channel, stopping, pacing=settings.stopping)
+            await _serve(agent, channel, stopping=stopping, pacing=settings.stopping)
     except* (JournalFailure, RuntimeFailure) as failures:
         raise CannotServe("; ".join(_sentences(failures))) from failures
 
@@ -89,14 +89,14 @@ async def _settle_clock(journal: Journal) -> Clock:
     return steady_clock(await journal.settle_clock(read_boot_id(), wall=wall_ms(), since_boot=since_boot_ms()))
 
 
-def _assemble(settings: AgentSettings, runtime: Runtime, journal: Journal, *, clock: Clock) -> Agent:
-    reporter = Reporter(journal, clock, settings.reporting)
+def _assemble(settings: AgentSettings, runtime: Runtime, *, journal: Journal, clock: Clock) -> Agent:
+    reporter = Reporter(journal, clock, pacing=settings.reporting)
     keeper = LeaseKeeper(clock)
     supervisor = Supervisor(runtime, journal, reporter=reporter, keeper=keeper, pacing=settings.driving)
     heartbeat = HeartbeatSender(
         clock, settings.heartbeat, capacity=read_capacity, load=lambda: read_load(supervisor.count)
     )
-    sampler = Sampler(runtime, lambda: supervisor.running, settings.sample_every)
+    sampler = Sampler(runtime, lambda: supervisor.running, interval=settings.sample_every)
     session = AgentSession(supervisor, reporter, keeper=keeper, others=(heartbeat, sampler))
     chores = (supervisor.run, reporter.run, keeper.run, heartbeat.run, sampler.run)
     return Agent(runtime, supervisor, reporter, session, chores)
@@ -110,7 +110,7 @@ def _handshake(identity: Identity, version: Version, *, has_file: bool) -> Hands
 
 
 async def _serve(
-    agent: Agent, channel: ControlChannel[ToDrone], stopping: asyncio.Event, *, pacing: StopPacing
+    agent: Agent, channel: ControlChannel[ToDrone], *, stopping: asyncio.Event, pacing: StopPacing
 ) -> None:
     """Run all parts until told to stop; whatever happens, leave no backend behind."""
     try:

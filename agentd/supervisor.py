@@ -107,13 +107,13 @@ class Supervisor:
         backend = order.backend_id
         match order.action.variant:
             case Spawn() as spawn if backend is not None:
-                self._spawn(backend, spawn, lives)
+                self._spawn(backend, spawn, lives=lives)
             case Terminate() as terminate if backend is not None:
                 await self._terminate(backend, terminate)
             case other:
                 log.warning("order_not_understood", action=order.action_id, kind=type(other).__name__)
 
-    def _spawn(self, backend: str, spawn: Spawn, lives: asyncio.TaskGroup) -> None:
+    def _spawn(self, backend: str, spawn: Spawn, *, lives: asyncio.TaskGroup) -> None:
         if spawn.key is not None and not self._keeper.may_take_up(spawn.key.deadlines):
             state = Terminated(BackendStatus.SCHEDULED, reason=TerminationReason.KEY_EXPIRED)
             self._reporter.report(backend, state)
@@ -125,7 +125,7 @@ class Supervisor:
         if spawn.key is None:
             driver.tell(Begin())
         else:
-            self._keeper.hold(backend, spawn.key.deadlines, partial(_obey, driver))
+            self._keeper.hold(backend, spawn.key.deadlines, obey=partial(_obey, driver))
 
     async def _live(self, driver: BackendDriver) -> None:
         try:

@@ -40,6 +40,6 @@ class Backoff:
         self._bound = self._delays.first
 
 
-def draw_around(middle: float, spread: float, dice: Random) -> float:
+def draw_around(middle: float, spread: float, *, dice: Random) -> float:
     """Draw a duration evenly from `middle` plus or minus `spread`, so that many do not act at the same moment."""
     return middle + dice.uniform(-spread, spread)

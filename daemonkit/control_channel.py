@@ -130,7 +130,7 @@ class ControlChannel(Generic[Incoming]):
         """Serve one connection until either end closes it, or its time is over."""
         logger = self._log.bind(controller_name=link.peer.name)
         logger.info("controller_connected")
-        lifetime = draw_around(self.tuning.reconnect_after, self.tuning.reconnect_spread, self.dice)
+        lifetime = draw_around(self.tuning.reconnect_after, self.tuning.reconnect_spread, dice=self.dice)
         began = _now()
         self.user.connected(link)
         chores = (self._read(socket, link), _write(socket, link), link.wait_closed())

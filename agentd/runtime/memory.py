@@ -108,7 +108,7 @@ class MemoryRuntime:
         if backend not in self.alive:
             return False
         if hard or not script.ignores_sigterm:
-            self._end_in(script.exit_delay, backend, 137 if hard else script.exit_code)
+            self._end_in(script.exit_delay, backend, exit_code=137 if hard else script.exit_code)
         return True
 
     async def inspect(self, backend: str) -> Condition:
@@ -137,7 +137,7 @@ class MemoryRuntime:
         if not script.loses_exit_event and self.is_open:
             self._on_exit(backend, code)
 
-    def _end_in(self, delay: float, backend: str, exit_code: int | None = None) -> None:
+    def _end_in(self, delay: float, backend: str, *, exit_code: int | None = None) -> None:
         if delay == 0:
             self.end(backend, exit_code)
         else:

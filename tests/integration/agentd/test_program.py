@@ -87,7 +87,7 @@ async def test_sigterm_takes_the_backends_along(controller: FakeController, tmp_
         visit = await controller.visit()
         assert "instance" in visit.handshake["extensions"]
         await visit.say(spawn("b1"))
-        await until(lambda: "ready" in statuses(visit, "b1"))
+        await until(lambda: "ready" in statuses(visit, "b1"), within=30)
         assert len(processes_with(str(tmp_path / "backend.py"))) >= 2  # the agent's own flags name it, too
         began = time.monotonic()
         program.process.send_signal(signal.SIGTERM)
@@ -108,7 +108,7 @@ async def test_it_starts_even_when_killed_before_and_ends_what_was_left(
     try:
         visit = await controller.visit()
         await visit.say(spawn("b1"))
-        await until(lambda: "ready" in statuses(visit, "b1"))
+        await until(lambda: "ready" in statuses(visit, "b1"), within=30)
         program.process.kill()
         await program.ended()
     finally:
@@ -134,7 +134,7 @@ async def test_a_wall_clock_that_jumps_changes_nothing(controller: FakeControlle
         if "RenewKey" in message:
             asked = message["RenewKey"]
             renewed.append(asked["local_time"])
-            deadlines = key_with(asked["local_time"], 300, 600, 900)["deadlines"]
+            deadlines = key_with(asked["local_time"], 300, 20_000, 30_000)["deadlines"]
             yield {"RenewKeyResponse": {"backend": asked["backend"], "deadlines": deadlines}}
 
     controller.answer = renew
@@ -147,8 +147,8 @@ async def test_a_wall_clock_that_jumps_changes_nothing(controller: FakeControlle
         await until(lambda: visit.of_kind("Heartbeat"))
         before = drone_clock(visit)
         began = time.monotonic()
-        await visit.say(spawn("b1", key=key_with(before, 300, 600, 900)))
-        await until(lambda: "ready" in statuses(visit, "b1"))
+        await visit.say(spawn("b1", key=key_with(before, 300, 20_000, 30_000)))
+        await until(lambda: "ready" in statuses(visit, "b1"), within=30)
         for jump in ("+7h", "-9h", "+0"):
             wall.write_text(jump)
             renewed.clear()
@@ -156,7 +156,7 @@ async def test_a_wall_clock_that_jumps_changes_nothing(controller: FakeControlle
         assert "terminated" not in statuses(visit, "b1")
         await until(lambda: len(visit.of_kind("Heartbeat")) > 5)
         passed = (time.monotonic() - began) * 1000
-        assert abs(drone_clock(visit) - before - passed) < 2000
+        assert abs(drone_clock(visit) - before - passed) < 5000
     finally:
         program.process.terminate()
         await program.ended()

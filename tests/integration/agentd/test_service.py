@@ -57,7 +57,9 @@ class Drone:
     async def run(self) -> None:
         """Be the agent."""
         version = Version("0.1.0", "abc")
-        await run_agent(self.settings, lambda _name: self.runtime, self.stopping, version=version, tuning=TUNING)
+        await run_agent(
+            self.settings, lambda _name: self.runtime, stopping=self.stopping, version=version, tuning=TUNING
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.Task[None]]:
@@ -268,15 +270,15 @@ async def test_cut_off_it_kills_before_the_hard_deadline(controller: FakeControl
         runtime.script("b1").ignores_sigterm = True
         await until(lambda: visit.of_kind("Heartbeat"))
         lag = drone_clock(visit) - since_boot_ms()
-        await visit.say(spawn("b1", key=key_with(drone_clock(visit), 300, 500, 800)))
-        hard_at = drone_clock(visit) + 800
+        await visit.say(spawn("b1", key=key_with(drone_clock(visit), 1000, 2000, 3000)))
+        hard_at = drone_clock(visit) + 3000
         await until(lambda: statuses(visit, "b1") == ORDINARY_LIFE)
         controller.handshake = None  # from now on nobody gets through
         await visit.socket.close()
         await until(lambda: ("terminate", "b1") in runtime.calls)
         assert "b1" in runtime.alive
         await until(lambda: not runtime.alive)
-        assert since_boot_ms() + lag < hard_at + 50
+        assert since_boot_ms() + lag < hard_at + 500  # the key is free for others a second after the deadline
         controller.handshake = HANDSHAKE
         (last, *_) = await until(lambda: [visit for visit in controller.visits[1:] if states(visit, "b1")])
         await until(lambda: statuses(last, "b1")[-1] == "terminated")
@@ -290,14 +292,16 @@ async def test_a_key_that_is_renewed_is_kept(controller: FakeController, drone: 
         yield from thank(visit, message)
         if "RenewKey" in message:
             asked = message["RenewKey"]
-            deadlines = key_with(asked["local_time"], 100, 200, 300)["deadlines"]
+            deadlines = key_with(asked["local_time"], 200, 3000, 4000)["deadlines"]
             yield {"RenewKeyResponse": {"backend": asked["backend"], "deadlines": deadlines}}
 
     controller.answer = renew
     visit = await controller.visit()
     await until(lambda: visit.of_kind("Heartbeat"))
-    await visit.say(spawn("b1", key=key_with(drone_clock(visit), 100, 200, 300)))
-    await until(lambda: len(visit.of_kind("RenewKey")) >= 6)
+    began = drone_clock(visit)
+    await visit.say(spawn("b1", key=key_with(began, 200, 3000, 4000)))
+    await until(lambda: drone_clock(visit) > began + 4000)
+    assert len(visit.of_kind("RenewKey")) >= 2
     assert statuses(visit, "b1") == ORDINARY_LIFE
 
 

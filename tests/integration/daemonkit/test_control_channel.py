@@ -33,6 +33,7 @@ class Listener:
         self.disconnections = 0
         self.events: list[int] = []
         self.stumbles_over: int | None = None
+        self.closes_at: int | None = None
 
     def connected(self, link: Link) -> None:
         self.links.append(link)
@@ -43,6 +44,8 @@ class Listener:
         self.events.append(event.event_id)
         if event.event_id == self.stumbles_over:
             raise ValueError("a mistake of ours")
+        if event.event_id == self.closes_at:
+            self.links[-1].close("enough")
 
     def disconnected(self) -> None:
         self.disconnections += 1
@@ -254,6 +257,17 @@ async def test_nothing_is_written_to_a_connection_that_is_closed(controller: Fak
         await until(lambda: second.messages)
     assert not visit.messages
     assert len(second.messages) == 1
+
+
+async def test_nothing_is_heard_from_a_link_after_it_was_closed(controller: FakeController) -> None:
+    """Not even the rest of the same frame."""
+    listener = Listener()
+    listener.closes_at = 2
+    async with channel_to(controller, listener):
+        visit = await controller.visit()
+        await visit.say({"Batch": [ack(1), ack(2), ack(3)]})
+        await controller.visit(1)
+    assert listener.events == [1, 2]
 
 
 def ack(event_id: int) -> dict[str, object]:

@@ -97,6 +97,20 @@ def test_an_exit_is_noticed_at_once() -> None:
     assert story.states[-1] == Terminated(BackendStatus.READY, None, None, 4)
 
 
+def test_the_engines_word_is_not_enough() -> None:
+    """A container that is said to have ended and still runs has not ended."""
+
+    async def play() -> Story:
+        story = Story(Script())
+        asyncio.get_running_loop().call_at(20, story.driver.exited, 0)
+        await story.live((60, SoftAsked(EXTERNAL)))
+        return story
+
+    story = run_in_virtual_time(play())
+    assert story.words == [*ORDINARY, "terminating", "terminated"]
+    assert story.moments[-1] == 60
+
+
 def test_a_lost_exit_is_noticed_at_the_next_turn() -> None:
     """The engine is asked every ten seconds, not only listened to."""
     story = tell(Script(exit_by_itself_after=33.3, loses_exit_event=True))

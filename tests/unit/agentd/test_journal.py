@@ -59,7 +59,7 @@ async def test_an_order_is_new_once(journal: Journal) -> None:
 async def test_reports_are_kept_in_order_until_acknowledged(journal: Journal) -> None:
     """Read in pages; what was acknowledged does not come again."""
     lived: list[BackendState] = [Loading(), Ready(ADDRESS), ENDED]
-    ids = [await journal.record("b1", state, 100 + n) for n, state in enumerate(lived)]
+    ids = [await journal.record("b1", state, timestamp=100 + n) for n, state in enumerate(lived)]
     assert ids == sorted(set(ids))
     assert await journal.unthanked(after=0, limit=2) == [
         BackendEvent(ids[0], "b1", Loading(), 100),
@@ -73,20 +73,20 @@ async def test_reports_are_kept_in_order_until_acknowledged(journal: Journal) ->
 async def test_event_ids_grow_over_restarts(tmp_path: Path) -> None:
     """Also when everything was acknowledged and deleted before."""
     first = inline_journal(tmp_path / "journal")
-    number = await first.record("b1", Loading(), 1)
+    number = await first.record("b1", Loading(), timestamp=1)
     await first.forget([number])
     await first.close()
     second = inline_journal(tmp_path / "journal")
-    assert await second.record("b1", ENDED, 2) > number
+    assert await second.record("b1", ENDED, timestamp=2) > number
     await second.close()
 
 
 async def test_it_knows_how_a_backend_ended(journal: Journal) -> None:
     """And whether the controller still waits to hear of it."""
     assert await journal.ended_state("b1") == (None, False)
-    await journal.record("b1", Loading(), 1)
+    await journal.record("b1", Loading(), timestamp=1)
     assert await journal.ended_state("b1") == (None, True)
-    await journal.record("b1", ENDED, 2)
+    await journal.record("b1", ENDED, timestamp=2)
     assert await journal.ended_state("b1") == (ENDED, True)
     await journal.forget([1, 2])
     assert await journal.ended_state("b1") == (ENDED, False)
@@ -95,15 +95,15 @@ async def test_it_knows_how_a_backend_ended(journal: Journal) -> None:
 async def test_it_knows_what_an_earlier_run_left(journal: Journal) -> None:
     """Everything that was taken up and has no end, with the last state that was reported."""
     await journal.take([spawn("ak-1", "b1"), spawn("ak-2", "b2"), spawn("ak-3", "b3"), terminate("ak-4", "b4")])
-    await journal.record("b2", Ready(ADDRESS), 1)
-    await journal.record("b3", ENDED, 2)
+    await journal.record("b2", Ready(ADDRESS), timestamp=1)
+    await journal.record("b3", ENDED, timestamp=2)
     left = [Leftover("b1", None), Leftover("b2", Ready(ADDRESS)), Leftover("b4", None)]
     assert await journal.leftovers() == left
 
 
 async def test_a_spawn_that_comes_after_the_end_is_not_new(journal: Journal) -> None:
     """Neither when the end was reported, nor when the order to end came first, even in the same delivery."""
-    await journal.record("b1", ENDED, 1)
+    await journal.record("b1", ENDED, timestamp=1)
     orders = [spawn("ak-1", "b1"), terminate("ak-2", "b2"), spawn("ak-3", "b2")]
     assert [taken.is_new for taken in await journal.take(orders)] == [False, True, False]
 
@@ -114,7 +114,7 @@ async def test_it_does_not_grow_for_ever(journal: Journal, monkeypatch: pytest.M
     await journal.take([spawn("ak-live", "live")])
     for number in range(20):
         await journal.take([spawn(f"ak-{number}", f"b{number}")])
-        await journal.record(f"b{number}", ENDED, number)
+        await journal.record(f"b{number}", ENDED, timestamp=number)
     assert await journal.leftovers() == [Leftover("live", None)]
     taken = await journal.take([spawn("ak-0", "b0"), spawn("ak-19", "b19"), spawn("ak-x", "live")])
     assert [one.is_new for one in taken] == [True, False, False]
@@ -145,7 +145,7 @@ async def test_only_its_owner_may_read_it_and_it_holds_no_secrets(tmp_path: Path
     path.touch(0o666)
     kept = open_journal(path)
     await kept.take([spawn("ak-1", "b1")])
-    await kept.record("b1", Loading(), 1)
+    await kept.record("b1", Loading(), timestamp=1)
     assert modes_of(tmp_path) == {0o600}
     assert b"sesame" not in contents_of(tmp_path)
     await kept.close()
@@ -180,6 +180,14 @@ async def test_damage_and_wrong_places_are_told_clearly(tmp_path: Path) -> None:
         open_journal(tmp_path / "nowhere" / "journal")
     with pytest.raises(JournalFailure, match="cannot be opened"):
         open_journal(tmp_path)
+
+
+async def test_what_was_answered_survives_a_power_cut(tmp_path: Path) -> None:
+    """Each commit is on the disk: a write-ahead log, synchronised each time."""
+    connection = module.connect(str(tmp_path / "journal"))
+    assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+    assert connection.execute("pragma synchronous").fetchone() == (2,)
+    connection.close()
 
 
 async def test_a_journal_of_a_later_version_is_not_touched(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_it_asks_in_time_and_with_the_clock_as_it_is() -> None:
         async with keeping(SuspendableClock()) as keeper:
             link, told = MemoryLink(), list[LeaseCommand]()
             keeper.connected(link)
-            keeper.hold("b1", DEADLINES, told.append)
+            keeper.hold("b1", DEADLINES, obey=told.append)
             assert told == [LeaseCommand.LET_START]
             await asyncio.sleep(29.9)
             assert renewals(link) == []
@@ -73,7 +73,7 @@ def test_without_a_controller_time_runs_out() -> None:
         loop = asyncio.get_running_loop()
         async with keeping(SuspendableClock()) as keeper:
             told: list[tuple[float, LeaseCommand]] = []
-            keeper.hold("b1", DEADLINES, lambda command: told.append((round(loop.time(), 1), command)))
+            keeper.hold("b1", DEADLINES, obey=lambda command: told.append((round(loop.time(), 1), command)))
             await asyncio.sleep(100)
             assert told == [
                 (0, LeaseCommand.LET_START),
@@ -91,7 +91,7 @@ def test_a_machine_that_was_suspended_is_noticed_within_a_second() -> None:
         clock = SuspendableClock()
         async with keeping(clock) as keeper:
             told: list[LeaseCommand] = []
-            keeper.hold("b1", DEADLINES, told.append)
+            keeper.hold("b1", DEADLINES, obey=told.append)
             await asyncio.sleep(10)
             clock.suspended_ms = 3_600_000
             await asyncio.sleep(1)
@@ -107,8 +107,8 @@ def test_after_a_reconnect_it_asks_again_for_what_is_due() -> None:
         async with keeping(SuspendableClock()) as keeper:
             first, second = MemoryLink(), MemoryLink()
             keeper.connected(first)
-            keeper.hold("b1", DEADLINES, lambda _: None)
-            keeper.hold("b2", Deadlines(90_000, 91_000, 92_000), lambda _: None)
+            keeper.hold("b1", DEADLINES, obey=lambda _: None)
+            keeper.hold("b2", Deadlines(90_000, 91_000, 92_000), obey=lambda _: None)
             await asyncio.sleep(30.1)
             keeper.disconnected()
             await asyncio.sleep(1)
@@ -124,7 +124,7 @@ def test_a_lease_that_was_released_says_nothing_more() -> None:
     async def play() -> None:
         async with keeping(SuspendableClock()) as keeper:
             told: list[LeaseCommand] = []
-            keeper.hold("b1", DEADLINES, told.append)
+            keeper.hold("b1", DEADLINES, obey=told.append)
             keeper.release("b1")
             keeper.release("b1")
             keeper.answered(RenewKeyResponse("b1", None))

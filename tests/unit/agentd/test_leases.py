@@ -35,6 +35,19 @@ def test_a_lease_that_is_renewed_in_time() -> None:
     )
 
 
+def test_an_answer_ends_the_pause_between_questions() -> None:
+    """The pause belongs to one question: the next renewal is due when it is due, however long the lease."""
+    play(
+        LeaseMachine(Deadlines(100, 90_000, 99_000)),
+        [
+            (Tick(100), [ASK]),
+            (RenewalAnswered(Deadlines(200, 90_000, 99_000), 110), [LET_START]),
+            (Tick(199), []),
+            (Tick(200), [ASK]),
+        ],
+    )
+
+
 def test_silence_ends_it() -> None:
     """Asked again in vain, ended softly at the soft deadline, killed at the hard one, once each."""
     play(
@@ -92,8 +105,10 @@ def test_an_old_order_is_renewed_before_its_backend_starts() -> None:
         [
             (Tick(35_000), [ASK]),
             (RenewalAnswered(Deadlines(34_000, 70_000, 80_000), 35_100), [LET_START]),
+            (Tick(35_149), []),
+            (Tick(35_150), [ASK]),
             (Tick(35_200), []),
-            (Tick(47_000), [ASK]),
+            (Tick(47_150), [ASK]),
         ],
     )
 

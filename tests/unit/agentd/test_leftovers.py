@@ -64,7 +64,7 @@ def test_each_is_reported_once() -> None:
     """Those that were killed, and those that nobody found."""
     told: list[tuple[str, BackendState]] = []
     left = [Leftover("b1", READY), Leftover("b2", None)]
-    report_leftovers(left, {"b1", "unknown"}, lambda backend, state: told.append((backend, state)))
+    report_leftovers(left, {"b1", "unknown"}, report=lambda backend, state: told.append((backend, state)))
     assert told == [
         ("b1", Terminated(BackendStatus.READY, TerminationKind.HARD, INTERNAL)),
         ("b2", Terminated(BackendStatus.SCHEDULED, None, INTERNAL)),

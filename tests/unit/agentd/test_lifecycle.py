@@ -218,4 +218,4 @@ def test_the_table_is_whole() -> None:
 def test_a_table_with_a_nonsensical_row_is_noticed() -> None:
     """What cannot be entered is a mistake of ours, and loud."""
     with pytest.raises(AssertionError):
-        enter(S.READY, Loading(), Answered())
+        enter(S.READY, Loading(), event=Answered())

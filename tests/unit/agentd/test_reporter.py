@@ -25,7 +25,7 @@ PACING = ReportPacing(window=3, repeat_after=10)
 async def reporting() -> AsyncIterator[Reporter]:
     """Run a reporter; its clock is the loop's."""
     loop = asyncio.get_running_loop()
-    reporter = Reporter(inline_journal(), lambda: int(loop.time() * 1000), PACING)
+    reporter = Reporter(inline_journal(), lambda: int(loop.time() * 1000), pacing=PACING)
     task = asyncio.create_task(reporter.run())
     yield reporter
     task.cancel()

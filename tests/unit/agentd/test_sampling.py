@@ -42,7 +42,7 @@ def test_one_after_the_other_and_one_pass_at_a_time() -> None:
 
     async def play() -> None:
         runtime, link = SlowRuntime(), MemoryLink()
-        sampler = Sampler(runtime, lambda: ["b1", "b2", "b3", "ended"], 10)
+        sampler = Sampler(runtime, lambda: ["b1", "b2", "b3", "ended"], interval=10)
         sampler.connected(link)
         task = asyncio.create_task(sampler.run())
         await asyncio.sleep(27)
@@ -61,7 +61,7 @@ def test_without_a_connection_nothing_is_measured() -> None:
 
     async def play() -> None:
         runtime, link = SlowRuntime(), MemoryLink()
-        sampler = Sampler(runtime, lambda: ["b1"], 10)
+        sampler = Sampler(runtime, lambda: ["b1"], interval=10)
         await sampler.sample_all()
         assert asyncio.get_running_loop().time() == 0
         link.is_slow = True

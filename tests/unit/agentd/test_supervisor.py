@@ -41,7 +41,7 @@ class Site:
         self.numbers = count()
         self.runtime = MemoryRuntime()
         journal = inline_journal()
-        self.reporter = Reporter(journal, self.clock, ReportPacing(window=5, repeat_after=2))
+        self.reporter = Reporter(journal, self.clock, pacing=ReportPacing(window=5, repeat_after=2))
         self.keeper = LeaseKeeper(self.clock)
         self.supervisor = Supervisor(self.runtime, journal, reporter=self.reporter, keeper=self.keeper, pacing=PACING)
         self.link = MemoryLink()

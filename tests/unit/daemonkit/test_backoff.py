@@ -38,4 +38,4 @@ def test_two_daemons_do_not_wait_equally_long() -> None:
 @given(st.integers())
 def test_the_deliberate_reconnect_comes_within_its_spread(seed: int) -> None:
     """An hour, plus or minus ten minutes."""
-    assert 3000 <= draw_around(3600, 600, Random(seed)) <= 4200
+    assert 3000 <= draw_around(3600, 600, dice=Random(seed)) <= 4200

@@ -43,7 +43,7 @@ async def test_a_closed_link_holds_nothing_and_takes_nothing() -> None:
     link.send_droppable(MESSAGE)
     assert link.closed_because == "first"
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(link.take(), 0)
+        await asyncio.wait_for(link.take(), 0.01)
 
 
 async def test_the_writer_is_woken() -> None:
