@@ -189,6 +189,7 @@ async def serve(proxy: Proxy, stopping: asyncio.Event) -> None:
         async with proxy.chores():
             stopped = asyncio.create_task(stopping.wait())
             await asyncio.wait({stopped, channel}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
             server.close()
             await proxy.drain()
     finally:

@@ -39,7 +39,7 @@ class Speaker(Protocol):
 class Upstream(asyncio.Protocol):
     """One connection to one backend."""
 
-    __slots__ = ("_pools", "idle_since", "is_reused", "origin", "speaker", "transport")
+    __slots__ = ("_pools", "idle_since", "is_counted", "is_reused", "origin", "speaker", "transport")
 
     transport: asyncio.Transport
 
@@ -48,11 +48,11 @@ class Upstream(asyncio.Protocol):
         self.origin = origin
         self.speaker: Speaker | None = None
         self.is_reused = False
+        self.is_counted = False
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._pools.opened(self)
 
     def data_received(self, data: bytes) -> None:
         if self.speaker is not None:
@@ -123,6 +123,7 @@ class Pools:
             speaker.not_connected(503)
             return
         self._count(origin, 1)
+        upstream = None
         try:
             async with asyncio.timeout(self._limits.connect):
                 _, upstream = await self._loop.create_connection(
@@ -133,9 +134,12 @@ class Pools:
         except OSError:
             speaker.not_connected(502)
         else:
+            # Only now: when this is cancelled, the loop closes what it made without telling the protocol.
+            upstream.is_counted = True
             speaker.connected(upstream)
         finally:
-            self._count(origin, -1)
+            if upstream is None:
+                self._count(origin, -1)
 
     def take_out(self, upstream: Upstream) -> None:
         """Do not use this connection again."""
@@ -143,14 +147,11 @@ class Pools:
         if upstream in idle:
             idle.remove(upstream)
 
-    def opened(self, upstream: Upstream) -> None:
-        """Count a new connection."""
-        self._count(upstream.origin, 1)
-
     def closed(self, upstream: Upstream) -> None:
         """Count a connection that is gone."""
         self.take_out(upstream)
-        self._count(upstream.origin, -1)
+        if upstream.is_counted:
+            self._count(upstream.origin, -1)
 
     def tunnel_closed(self, origin: str) -> None:
         """Count a connection that is gone, and was a tunnel at last."""

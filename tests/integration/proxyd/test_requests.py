@@ -5,8 +5,14 @@ Ordinary requests through a listening proxy: what backend and client see.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
+from unittest import mock
 
+from proxyd.config import Limits
 from tests.integration.proxyd.peers import World, eventually
+from tests.unit.proxyd.routes_at_hand import route
 
 
 async def test_a_request_reaches_its_backend_and_the_answer_its_client(world: World) -> None:
@@ -246,3 +252,65 @@ async def test_trace_and_connect_are_not_for_us(world: World) -> None:
         client = await world.client()
         assert (await client.get("/tok/", method=method)).status == 405
     assert backend.seen == []
+
+
+def _deaf_port(stack: contextlib.ExitStack) -> int:
+    """Return a port where connections are neither accepted nor refused: its queue is full."""
+    listener = stack.enter_context(socket.socket())
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    port: int = listener.getsockname()[1]
+    for _ in range(3):
+        caller = stack.enter_context(socket.socket())
+        caller.setblocking(False)
+        caller.connect_ex(("127.0.0.1", port))
+    return port
+
+
+async def test_a_backend_that_does_not_accept_is_504_and_no_use() -> None:
+    """After the limit on connecting, not when the kernel gives up; and it may be tried again."""
+    world = World(Limits(connect=0.2))
+    await world.start()
+    with contextlib.ExitStack() as stack:
+        world.lead("tok", f"127.0.0.1:{_deaf_port(stack)}")
+        client = await world.client()
+        for _ in range(2):
+            reply = await client.get("/tok/")
+            assert (reply.status, reply.headers["x-plane-backend-id"]) == (504, "b1")
+    world.proxy.board.keepalive.tick()
+    assert world.link.in_use == []
+    assert world.proxy.board.pools._open == {}
+    await world.stop()
+
+
+async def test_a_client_that_leaves_while_we_connect_leaves_nothing_behind(world: World) -> None:
+    """Neither a count nor a connection."""
+    with contextlib.ExitStack() as stack:
+        world.lead("tok", f"127.0.0.1:{_deaf_port(stack)}")
+        client = await world.client()
+        client.send(b"GET /tok/ HTTP/1.1\r\nHost: apps.test\r\n\r\n")
+        await eventually(lambda: sum(world.proxy.board.pools._open.values()) == 1)
+        # A reset, so that it cannot be taken for a client that only stops sending.
+        linger = struct.pack("ii", 1, 0)
+        client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        client.writer.transport.abort()
+        await eventually(lambda: world.proxy.board.pools._open == {})
+        assert not world.proxy.board.connections
+
+
+async def test_a_connection_made_too_late_is_closed(world: World) -> None:
+    """Its request was given up in the same turn of the loop in which it was made."""
+    backend = await world.backend()
+    speaker = mock.Mock()
+    known = route("tok", address=world.routes["tok"].address)  # type: ignore[union-attr]
+    for turns in range(12):
+        task = world.proxy.board.pools.connect(known, speaker)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        for call in speaker.connected.call_args_list:
+            call.args[0].transport.abort()
+        speaker.reset_mock()
+    await eventually(lambda: world.proxy.board.pools._open == {})
+    await eventually(lambda: backend.open == 0)
