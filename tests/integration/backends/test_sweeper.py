@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from backends.services import sweeper as sweeper_module
 from backends.services.sweeper import Sweeper
 from drones.context import ControllerContext
 from protocol.backend_state import BackendState, BackendStatus, Terminated, TerminationReason
@@ -88,6 +89,17 @@ async def test_idle_and_overdue_backends_are_ended_once(context: ControllerConte
         await until_swept(seed, {idle, overdue}, within=5)
         await rounds(sweepers)
     assert sorted(await ordered_to_end(seed)) == sorted([idle, overdue])
+
+
+async def test_those_already_asked_to_end_do_not_stand_in_the_way_of_others(
+    context: ControllerContext, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page full of backends whose drones are away must not be swept for ever."""
+    monkeypatch.setattr(sweeper_module, "PAGE", 1)
+    monkeypatch.setattr(sweeper_module, "PAGES", 1)
+    overdue = {await seed.backend(expires_at=ago(seconds=1)) for _ in range(4)}
+    async with sweeping(context):
+        await until_swept(seed, overdue)
 
 
 async def until_swept(seed: Seed, wanted: set[str], *, within: float = 3.0) -> None:

@@ -176,6 +176,33 @@ async def test_every_proxy_of_the_cluster_is_told_of_an_end(context: ControllerC
             await peer.close()
 
 
+async def test_an_answer_never_follows_the_news_that_the_backend_has_left(
+    context: ControllerContext, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was ready when we looked; a proxy that believed it would keep the stale route."""
+    drone = await drone_at(context)
+    backend = await seed.backend(state=READY)
+    token = await seed.token(backend)
+    routes, told = desk_of(context).routes, asyncio.Event()
+    ask = routes.ask
+
+    async def ask_slowly(token: str, *, cluster: str) -> Any:
+        route = await ask(token, cluster=cluster)
+        await told.wait()
+        return route
+
+    monkeypatch.setattr(routes, "ask", ask_slowly)
+    asking = await proxy_at(context)
+    await asking.say(question(token))
+    assert await asking.hears_nothing()
+    await drone.say(report(backend, 1, "terminated"))
+    assert await asking.hear() == {"BackendRemoved": {"backend": backend}}
+    told.set()
+    assert await asking.hear() == answer(token, None)
+    await asking.close()
+    await drone.close()
+
+
 async def test_a_proxy_that_was_away_is_told_what_ended_meanwhile(context: ControllerContext, seed: Seed) -> None:
     """Its routes may be stale; a freed address must not be reached through them."""
     backend = await seed.backend(state={"status": "terminated", "last_status": "ready"})
