@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from protocol.backend_state import BackendStatus
 from tests.end_to_end.conftest import MakeStack
+from tests.end_to_end.relay import Relay
 from tests.end_to_end.session_image import SESSION_IMAGE
 from tests.end_to_end.waiting import until
 from tests.end_to_end.witness import watching
@@ -24,6 +25,22 @@ def test_an_agent_that_ends_takes_its_backends_along(make_stack: MakeStack) -> N
     for answer in answers:
         until(lambda: stack.status(answer.backend_id) is BackendStatus.TERMINATED, "its end is known")  # noqa: B023
     assert stack.connect_ready("along-0").spawned
+
+
+def test_an_agent_that_nobody_hears_ends_in_time(make_stack: MakeStack) -> None:
+    """The cable is pulled: what it cannot report now keeps it from nothing, and is reported the next time."""
+    stack = make_stack()
+    stack.start_controller()
+    with Relay(stack.ports[0]).running() as wire:
+        drone = stack.start_drone(controller=f"http://127.0.0.1:{wire.port}")
+        answer = stack.connect_ready("unheard", max_idle_seconds=120)
+        wire.cut()
+        assert drone.stop() == 0
+        assert stack.containers() == []
+        assert stack.status(answer.backend_id) is BackendStatus.READY
+        wire.mend()
+        drone.start()
+        stack.wait_for(answer.backend_id, BackendStatus.TERMINATED)
 
 
 def test_an_agent_that_was_killed_ends_what_it_finds_of_its_own(make_stack: MakeStack) -> None:
