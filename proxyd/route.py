@@ -68,7 +68,7 @@ def make_route(token: bytes, info: RouteInfo, *, now: float) -> Route:
         response_end=f"x-plane-backend-id: {info.backend_id}\r\n\r\n".encode(),
         expires_at=now + life,
         # Its life may have grown with use meanwhile, which only the controller knows.
-        refresh_at=now + life / 2,
+        refresh_at=now + life * 0.8,
     )
 
 

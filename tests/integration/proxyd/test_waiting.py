@@ -174,7 +174,7 @@ async def test_routes_are_doubted_after_a_reconnect(world: World) -> None:
 
 
 async def test_an_expired_route_is_asked_about_again(world: World) -> None:
-    """Not used past its time; refreshed from half of it on."""
+    """Not used past its time; refreshed a little before."""
     await world.backend(expires_in_ms=200)
     client = await world.client()
     assert (await client.get("/tok/")).status == 200

@@ -44,7 +44,7 @@ def test_its_place() -> None:
 def test_its_time() -> None:
     """From when it was received; without a limit when none was told."""
     prepared = route(now=100.0, expires_in_ms=60_000)
-    assert (prepared.refresh_at, prepared.expires_at) == (130.0, 160.0)
+    assert (prepared.refresh_at, prepared.expires_at) == (148.0, 160.0)
     assert route(now=100.0).expires_at == math.inf
 
 
