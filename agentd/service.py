@@ -124,10 +124,16 @@ async def _serve(
             for task in running:
                 task.cancel()
     except BaseException:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pacing.hard):
-                await kill_leftovers(agent.runtime)
+        await _kill_everything(agent.runtime, within=pacing.hard)
         raise
+
+
+async def _kill_everything(runtime: Runtime, *, within: float) -> None:
+    try:
+        async with asyncio.timeout(within):
+            await kill_leftovers(runtime)
+    except (TimeoutError, RuntimeFailure) as failure:
+        log.error("backends_left_running", reason=str(failure) or "out of time")  # noqa: TRY400 - no mistake of ours
 
 
 def _sentences(failures: BaseExceptionGroup[BaseException]) -> list[str]:
