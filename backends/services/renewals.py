@@ -40,7 +40,7 @@ class Renewals:
         self._terms = terms
         # After the soft deadline the drone ends the backend whatever the answer.
         patience = (terms.soft - terms.renew).total_seconds()
-        self._gatherer = Gatherer("renewals", self._renew, every=0.01, patience=patience)
+        self._gatherer = Gatherer("renewals", self._renew, every=0.03, patience=patience)
 
     def submit(self, renewal: Renewal) -> asyncio.Future[Deadlines | None]:
         """Renew one lease; the answer has the deadlines on the drone's clock, or is None when it was refused."""

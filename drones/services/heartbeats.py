@@ -22,7 +22,7 @@ class Heartbeats:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         # No patience: a clock that is stored late would be taken for fresher than it is.
-        self._gatherer = Gatherer("heartbeats", self._store, every=0.01, patience=0.0)
+        self._gatherer = Gatherer("heartbeats", self._store, every=0.03, patience=0.0)
 
     def submit(self, connection: Connection, local_time: int) -> asyncio.Future[bool]:
         """Store one; the answer is whether the connection is still the drone's current one."""
