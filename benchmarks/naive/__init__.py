@@ -1,0 +1,1 @@
+"""Connect as one would write it first: the peer of `benchmarks.connect`. Served by Daphne."""
