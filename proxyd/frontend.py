@@ -14,13 +14,13 @@ import enum
 import math
 from typing import cast
 
-from proxyd.access_log import Entry
-from proxyd.addressing import Address, Place, locate
+from proxyd.access_log import Entry, whole_millis
+from proxyd.addressing import Address, Place
 from proxyd.headers import RequestFields
-from proxyd.http1 import MAX_HEAD, MAX_LINE, RequestLine, has_bare_line_end, read_request_line
+from proxyd.http1 import MAX_HEAD, MAX_LINE, has_bare_line_end
 from proxyd.refusals import Refused
 from proxyd.relay import Relay
-from proxyd.request import Request, check_head, judge_admission
+from proxyd.request import Request, Target, check_head, judge_admission
 from proxyd.route import Route
 from proxyd.switchboard import Switchboard
 from proxyd.tunnel import Tunnel
@@ -137,7 +137,8 @@ class Frontend(asyncio.Protocol):
                 self._await_head(data)
                 return
         try:
-            line = read_request_line(data[:line_end])
+            target = self._board.targets.of(data[:line_end])
+            line = target.line
             if end > MAX_HEAD:
                 raise Refused(431, "head too long")  # noqa: TRY301 - told as the others are
             fields = self._board.requests.of(data[line_end + 2 : end + 2])
@@ -149,7 +150,7 @@ class Frontend(asyncio.Protocol):
         rest = data[end + 4 :]
         if rest:
             self._kept = rest
-        self._begin(line, fields)
+        self._begin(target, fields)
 
     def _await_head(self, data: bytes) -> None:
         data = data.removeprefix(b"\r\n")
@@ -164,11 +165,11 @@ class Frontend(asyncio.Protocol):
                 self.deadline = min(self.deadline, self._board.clock() + self._board.limits.head)
             self._kept = data
 
-    def _begin(self, line: RequestLine, fields: RequestFields) -> None:
+    def _begin(self, target: Target, fields: RequestFields) -> None:
         board = self._board
         now = board.clock()
         self.deadline = math.inf
-        address = locate(line.target)
+        line, address = target.line, target.address
         if isinstance(address, Place):
             self._answer_place(address, Request(line.method, line.minor, fields, _address_of(address), now))
             return
@@ -226,7 +227,7 @@ class Frontend(asyncio.Protocol):
                 status,
                 0,
                 0,
-                round(now - request.began, 3),
+                whole_millis(now - request.began),
                 "request_refused",
                 log.stamp(now),
             )

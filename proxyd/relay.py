@@ -12,7 +12,7 @@ import enum
 import math
 from typing import Final, Protocol
 
-from proxyd.access_log import AccessLog, Entry
+from proxyd.access_log import AccessLog, Entry, whole_millis
 from proxyd.activity import Usage
 from proxyd.bodies import BodyReader, EndlessReader, onward, reader_for
 from proxyd.chunks import LAST_CHUNK
@@ -365,7 +365,7 @@ def entry_of(relay: Relay, now: float, *, log: AccessLog, client_ip: str, event:
         relay.status,
         relay.received,
         relay.sent,
-        round(now - request.began, 3),
+        whole_millis(now - request.began),
         event,
         log.stamp(now),
     )

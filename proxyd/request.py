@@ -8,14 +8,32 @@ from typing import Final
 
 import msgspec
 
-from proxyd.addressing import Address, is_at_home, normal_host
+from proxyd.addressing import Address, Place, is_at_home, locate, normal_host
 from proxyd.headers import RequestFields
-from proxyd.http1 import CHUNKED, RequestLine
+from proxyd.http1 import CHUNKED, RequestLine, read_request_line
 from proxyd.refusals import Refused
 from proxyd.route import Route
 
 #: May be sent twice without harm (RFC 9110, 9.2.2).
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+
+
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """The verdict on a request line."""
+
+    line: RequestLine
+    address: Address | Place
+
+
+def judge_line(line: bytes) -> Target:
+    """
+    Decide where a request line leads.
+
+    Raises:
+        Refused: nowhere, by its form.
+    """
+    parsed = read_request_line(line)
+    return Target(parsed, locate(parsed.target))
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):

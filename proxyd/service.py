@@ -151,6 +151,7 @@ class Proxy:
 
     def forget(self) -> None:
         """Keep no client's headers for longer than they are of use; twice a minute."""
+        self.board.targets.age()
         self.board.requests.age()
         self.board.responses.age()
 

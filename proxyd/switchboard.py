@@ -16,6 +16,7 @@ from proxyd.answers import Answers
 from proxyd.config import Limits
 from proxyd.headers import RequestFields, judge_request
 from proxyd.keepalive import Keepalive
+from proxyd.request import Target, judge_line
 from proxyd.response import ResponseHead, judge_head
 from proxyd.routes import Routes
 from proxyd.upstream import Pools
@@ -53,6 +54,7 @@ class Switchboard:
     keepalive: Keepalive
     log: AccessLog
     root_redirect_url: str | None = None
+    targets: Verdicts[Target] = field(default_factory=lambda: Verdicts(judge_line))
     requests: Verdicts[RequestFields] = field(default_factory=lambda: Verdicts(judge_request))
     responses: Verdicts[ResponseHead] = field(init=False)
     connections: set[OpenConnection] = field(default_factory=set)

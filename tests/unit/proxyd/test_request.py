@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import pytest
 
-from proxyd.addressing import Address, locate
+from proxyd.addressing import Address, Place, locate
 from proxyd.headers import judge_request
 from proxyd.http1 import read_request_line
 from proxyd.refusals import Refused
-from proxyd.request import Request, check_head, head_for_backend, judge_admission
+from proxyd.request import Request, check_head, head_for_backend, judge_admission, judge_line
 from tests.unit.proxyd.routes_at_hand import route
 
 
@@ -43,6 +43,16 @@ def test_line_and_headers_together(line: bytes, block: bytes, status: int | None
     with pytest.raises(Refused) as refused:
         check_head(parsed, fields)
     assert refused.value.status == status
+
+
+def test_targets() -> None:
+    """Line and address together, or a refusal."""
+    target = judge_line(b"GET /t/a?b HTTP/1.1")
+    assert target.line.method == b"GET"
+    assert target.address == Address(b"t", b"/a?b", b"/t/a")
+    assert judge_line(b"GET /ready HTTP/1.1").address is Place.READY
+    with pytest.raises(Refused):
+        judge_line(b"GET /t#a HTTP/1.1")
 
 
 def test_admission() -> None:
