@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import socket
+import struct
 
 import pytest
 
@@ -120,6 +122,24 @@ async def test_a_backend_that_dies_in_the_middle_is_noticed(world: World) -> Non
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await client.reply()
     assert world.in_use == 0
+
+
+async def test_a_reset_is_not_the_end_of_an_endless_answer(world: World) -> None:
+    """Where the end of the connection is the end of the body, only a clean one counts."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf of it")
+        await asyncio.sleep(0.05)
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+
+    await world.backend(serve=serve)
+    client = await world.client()
+    client.send(b"GET /tok/ HTTP/1.1\r\nHost: apps.test\r\n\r\n")
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await client.reply()
 
 
 async def test_fifty_megabytes_up_with_little_memory(world: World) -> None:
