@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def test_terms_that_would_break_the_promise_are_refused(chosen: dict[str, dt.tim
     """0 < renew < soft < hard < expiry < lost, and 0 < heartbeat < unhealthy; nothing else matters."""
     lease = [dt.timedelta(0), *(chosen[name] for name in ("renew", "soft", "hard", "expiry", "lost"))]
     hearing = [dt.timedelta(0), chosen["heartbeat"], chosen["unhealthy"]]
-    sound = all(a < b for chain in (lease, hearing) for a, b in zip(chain, chain[1:], strict=False))
+    sound = all(a < b for chain in (lease, hearing) for a, b in itertools.pairwise(chain))
     try:
         Terms(**chosen)
     except UnsoundTerms:
