@@ -44,10 +44,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 @pytest.fixture(scope="session")
-def session_engine(docker_engine: DockerEngine) -> DockerEngine:
-    """An engine that holds the image of the test backend."""
-    import_session_image(docker_engine)
-    return docker_engine
+def session_engine(docker_engine: DockerEngine) -> Iterator[DockerEngine]:
+    """An engine that holds the image of the test backend, as long as it is needed."""
+    name = import_session_image(docker_engine)
+    yield docker_engine
+    docker_engine.client.images.remove(name, force=True)
 
 
 @pytest.fixture(scope="session")
