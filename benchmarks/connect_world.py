@@ -102,7 +102,8 @@ def add_fleet(dsn: str) -> None:
 def refresh(dsn: str) -> None:
     """Forget all sessions, let all drones send a heartbeat, and let Postgres take stock, as it does by itself."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("truncate backends_backend cascade")
+        with contextlib.suppress(psycopg.errors.DeadlockDetected):  # with the sweeper; then it is done the next time
+            connection.execute("truncate backends_backend cascade")
         connection.execute(
             "update drones_drone set last_heard_at = now() + interval '60 s',"
             " last_heartbeat_at = now() + interval '60 s', last_local_time = 1000"
