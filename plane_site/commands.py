@@ -58,12 +58,13 @@ def controller(**flags: Any) -> None:
     """Decide everything: the HTTP API, and the sockets of drones and proxies."""
     terms = _sound_terms(flags)
     dsn, host, port = flags["db"], flags["host"], flags["port"]
+    url = (flags["controller_url"] or _default_url(host, port)).rstrip("/")
     days = flags["cleanup_min_age_days"]
     logs.configure()
     try:
         demand_private_address(host, is_sure=flags["i_know"])
         secret_key = read_secret_key(dsn)
-        os.environ[env.DATABASE] = dsn
+        os.environ |= {env.DATABASE: dsn, env.CONTROLLER_URL: url}
         if not env.read_variable(os.environ, env.SECRET_KEY):
             os.environ[env.SECRET_KEY] = secret_key
         # Only now: Django's settings read what was just set.
@@ -74,7 +75,7 @@ def controller(**flags: Any) -> None:
             dsn=dsn,
             host=host,
             port=port,
-            url=(flags["controller_url"] or _default_url(host, port)).rstrip("/"),
+            url=url,
             default_cluster=flags["default_cluster"],
             best_of=flags["best_of"],
             cleanup_min_age=None if days is None else dt.timedelta(days=days),

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -17,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 DATABASE: Final = "PLANE_DB"
 SECRET_KEY: Final = "PLANE_SECRET_KEY"  # noqa: S105 - the name of a variable
 ALLOWED_HOSTS: Final = "PLANE_ALLOWED_HOSTS"
+CONTROLLER_URL: Final = "PLANE_CONTROLLER_URL"
 
 #: What Django knows under its own names; the rest of an address are options of the connection.
 _OWN_NAMES = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
@@ -31,6 +33,12 @@ def read_variable(environ: Mapping[str, str], name: str) -> str:
 def read_list(environ: Mapping[str, str], name: str) -> list[str]:
     """Return a variable's values, which commas separate."""
     return [part.strip() for part in environ.get(name, "").split(",") if part.strip()]
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL; empty when it has none of them."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.scheme and parts.netloc else ""
 
 
 def describe_database(dsn: str) -> dict[str, Any]:

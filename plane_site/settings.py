@@ -67,6 +67,10 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
+# Behind a proxy that ends TLS the admin's own origin is the one that browsers see, not the one that is served here.
+_origin = env.origin_of(_environ.get(env.CONTROLLER_URL, ""))
+CSRF_TRUSTED_ORIGINS = [_origin] if _origin else []
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _origin.startswith("https://")
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

@@ -104,6 +104,27 @@ async def test_a_renewal_at_the_last_moment_wins(controllers: list[ControllerCon
     assert await count(seed, "backends_backend") == 1
 
 
+async def test_a_holder_that_was_not_read_is_not_replaced(controllers: list[ControllerContext], seed: Seed) -> None:
+    """Between reading the key and taking it another took it, and its lease has run out: it must be ended as well."""
+    await connect(controllers[0], ask())
+    await seed.sql("update backends_backend set status = 'terminated'")
+    await seed.sql("update backends_backendkey set backend_id = null")
+    other = (await connect(controllers[0], ask("room-2"))).backend_id
+    await seed.sql("update backends_backendkey set backend_id = null where name = 'room-2'")
+    await trust_server(seed)
+    async with await psycopg.AsyncConnection.connect(seed.dsn) as taking:
+        await taking.execute(
+            "update backends_backendkey set backend_id = %s, expires_at = now() - interval '1 s' where name = 'room-1'",
+            [other],
+        )
+        asking = asyncio.create_task(connect(controllers[0], ask()))
+        await asyncio.sleep(0.2)
+        await taking.commit()
+    assert (await asking).spawned
+    status = await seed.one("select status from backends_backend where id = %s", other)
+    assert status["status"] == "terminated"
+
+
 async def test_a_takeover_ends_the_former_holder(controllers: list[ControllerContext], seed: Seed) -> None:
     """In the same commit: `terminated` and `lost`, with its history, and its orders withdrawn."""
     former = await connect(controllers[0], ask())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from plane_site.env import describe_database, read_list, read_variable
+from plane_site.env import describe_database, origin_of, read_list, read_variable
 
 
 def test_a_database_as_django_describes_it() -> None:
@@ -32,3 +32,8 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
 def test_a_list_has_commas() -> None:
     assert read_list({"X": " a, b ,,c"}, "X") == ["a", "b", "c"]
     assert read_list({}, "X") == []
+
+
+def test_the_origin_of_a_url() -> None:
+    assert origin_of("https://token@plane.example:8443/path") == "https://plane.example:8443"
+    assert origin_of("") == origin_of("plane.example") == ""
