@@ -9,7 +9,7 @@ import contextlib
 import datetime as dt
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -154,7 +154,6 @@ class Seed:
     """Rows for a test, written past the services."""
 
     dsn: str
-    names: list[str] = field(default_factory=list)
 
     async def sql(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Run anything; return its rows, if it has any."""
