@@ -140,6 +140,7 @@ async def test_what_must_not_be_done_twice_gets_no_old_connection() -> None:
     backend = await world.backend()
     client = await world.client()
     await client.get("/tok/")
+    await asyncio.sleep(0.05)
     await client.get("/tok/")
     assert backend.connections == 1
     await asyncio.sleep(0.05)
@@ -156,6 +157,24 @@ async def test_a_backend_that_speaks_unasked_is_not_used_again(world: World) -> 
     assert (await first.get("/tok/")).body == b"ok"
     backend.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
     assert (await second.get("/tok/")).body == b"yes"
+    assert backend.connections == 2
+
+
+async def test_a_backend_that_speaks_while_nobody_asks_is_hung_up_on(world: World) -> None:
+    """Whatever it says, later than its answer."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_head(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            await asyncio.sleep(0.05)
+            writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+
+    backend = await world.backend(serve=serve)
+    client = await world.client()
+    assert (await client.get("/tok/")).body == b"ok"
+    await eventually(lambda: backend.open == 0)
+    assert (await client.get("/tok/")).body == b"ok"
     assert backend.connections == 2
 
 

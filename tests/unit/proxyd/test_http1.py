@@ -4,6 +4,8 @@ Heads: what RFC 9112 allows, and what we refuse because it can be read in two wa
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +130,23 @@ def test_what_is_read_is_clean(noise: bytes) -> None:
 )
 def test_unclean_fields_are_refused(block: bytes) -> None:
     """See RFC 9112, 5 and 2.2."""
+    with pytest.raises(Refused):
+        read_fields(block)
+
+
+@pytest.mark.parametrize("block", [b"X: a\x00\r\n", b"X: a\rb\r\n", b"X: a\nb\r\n", b"X: a\x7f\r\n", b"X: a\r\n b\r\n"])
+def test_our_own_rules_hold_without_those_of_llhttp(block: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parser that lets everything pass, as an older or laxer one might."""
+
+    class Lax:
+        def __init__(self, collector: Any) -> None:
+            self._collector = collector
+
+        def feed_data(self, data: bytes) -> None:
+            self._collector.on_header(b"X", data)
+
+    monkeypatch.setattr("httptools.HttpRequestParser", Lax)
+    assert read_fields(b"X: a\r\n")
     with pytest.raises(Refused):
         read_fields(block)
 
