@@ -212,7 +212,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="backend",
-            index=models.Index(models.F("status_at"), condition=models.Q(("status_rank__gte", 60)), name="backend_ended"),
+            index=models.Index(
+                models.F("status_at"), condition=models.Q(("status_rank__gte", 60)), name="backend_ended"
+            ),
         ),
         migrations.AddConstraint(
             model_name="backend",
