@@ -22,6 +22,7 @@ from backends.connecting import (
 )
 from backends.services.connect import connect
 from drones.context import ControllerContext
+from postgres.doorbell import Ring
 from postgres.statements import Statement
 from protocol.actions import Action
 from protocol.backend_state import BackendStatus
@@ -30,6 +31,7 @@ from protocol.keys import AcquiredKey, Deadlines, KeyConfig, LenientKeyConfig
 from protocol.tokens import token_hash
 from tests.integration.control_plane import CLUSTER, Seed, controller
 from tests.integration.fleet import DRONE_TIME, add_drone, ask, assert_no_orphans, count, count_statements
+from tests.integration.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -69,6 +71,19 @@ async def test_a_free_key_spawns(context: ControllerContext, seed: Seed) -> None
     assert spawn.key == AcquiredKey(KeyConfig("room-1"), lease, key["fencing_token"])
     assert spawn.executable == ask().spawn_config.executable  # type: ignore[union-attr]
     await assert_no_orphans(seed)
+
+
+async def test_the_drones_bell_is_rung(context: ControllerContext, seed: Seed) -> None:
+    """At every controller, for its socket may be anywhere; and not for those who only join."""
+    rung: list[Ring] = []
+    context.doorbell.subscribe("drone", None, rung.append)
+    await connect(context, ask())
+    await until(lambda: rung)
+    assert rung == [Ring("drone", str(await seed.node("dr-one")))]
+    await connect(context, ask())
+    context.bell.ring("other", "x")
+    await asyncio.sleep(0.1)
+    assert len(rung) == 1
 
 
 async def test_the_lease_outlives_the_deadlines(context: ControllerContext, seed: Seed) -> None:
