@@ -76,7 +76,7 @@ async def test_a_free_key_spawns(context: ControllerContext, seed: Seed) -> None
 async def test_the_drones_bell_is_rung(context: ControllerContext, seed: Seed) -> None:
     """At every controller, for its socket may be anywhere; and not for those who only join."""
     rung: list[Ring] = []
-    context.doorbell.subscribe("drone", None, rung.append)
+    context.doorbell.subscribe("drone", None, tell=rung.append)
     await connect(context, ask())
     await until(lambda: rung)
     assert rung == [Ring("drone", str(await seed.node("dr-one")))]
