@@ -9,7 +9,6 @@ that is what goals and ratios are judged by: a core that does nothing else answe
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import statistics
 import time
@@ -51,7 +50,7 @@ def main() -> None:
     chosen = options.parse_args()
     with database() as dsn:
         rows = measure_load(dsn, chosen.seconds, rounds=chosen.rounds)
-        rows += asyncio.run(measure_distance(dsn))
+        rows += measure_distance(dsn)
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     for row in rows:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:8.2f} x {row['ratio_to']}"
@@ -104,21 +103,18 @@ def tell(name: str, ours: list[Measured], theirs: list[Measured] | None) -> list
     return rows
 
 
-async def measure_distance(dsn: str) -> list[dict[str, Any]]:
+def measure_distance(dsn: str) -> list[dict[str, Any]]:
     """
     Ask one at a time, with the database 5 ms away; the same wire without a delay tells what the rest takes.
 
     The unit is what a round trip over that wire really takes, which is more than the delay.
     """
-    rows = []
-    trip = await trip_time(dsn)
-    rows.append(row("a round trip to a database 5 ms away", round(trip * 1000, 2), "ms"))
+    near_trip, far_trip = [trip_time(dsn, one_way) for one_way in (0.0, ONE_WAY)]
+    trip = far_trip - near_trip
+    rows = [row("a round trip to a database 5 ms away", round(trip * 1000, 2), "ms")]
     for who, serve, limit in (("naive", naive, None), ("ours", controller, 1.3)):
         for name, body in (("key held", HELD), ("key free", FREE)):
-            near, far = [
-                await at_distance(dsn, one_way, lambda place: median_latency(serve, place, near=dsn, body=body))
-                for one_way in (0.0, ONE_WAY)
-            ]
+            near, far = [median_latency(serve, dsn, body=body, one_way=one_way) for one_way in (0.0, ONE_WAY)]
             trips = (far - near) / trip
             rows.append(row(f"connect, {name}, 5 ms away: {who}, answered after", round(far * 1000, 1), "ms"))
             judged = {} if limit is None else {"goal": f"<= {limit}", "met": trips <= limit}
@@ -126,33 +122,22 @@ async def measure_distance(dsn: str) -> list[dict[str, Any]]:
     return rows
 
 
-async def at_distance(dsn: str, one_way: float, measure: Callable[[str], float]) -> float:
-    """Measure with the database so many seconds away."""
-    async with distant(dsn, one_way) as place:
-        return await asyncio.to_thread(measure, place)
-
-
-async def trip_time(dsn: str) -> float:
-    """Return how much longer the smallest statement takes when the database is 5 ms away."""
-
-    def ask(place: str) -> float:
-        times = []
-        with psycopg.connect(place, autocommit=True) as connection:
-            for _ in range(150):
-                began = time.perf_counter()
-                connection.execute("select 1", prepare=True)
-                times.append(time.perf_counter() - began)
-        return statistics.median(times[50:])
-
-    near, far = [await at_distance(dsn, one_way, ask) for one_way in (0.0, ONE_WAY)]
-    return far - near
-
-
-def median_latency(serve: Callable[[str], Any], place: str, *, near: str, body: bytes) -> float:
-    """Return the median time of requests that come one after the other, in seconds."""
-    refresh(near)
+def trip_time(dsn: str, one_way: float) -> float:
+    """Return how long the smallest statement takes at a distance."""
     times = []
-    with serve(place) as served, httpx.Client() as client:
+    with distant(dsn, one_way) as place, psycopg.connect(place, autocommit=True) as connection:
+        for _ in range(150):
+            began = time.perf_counter()
+            connection.execute("select 1", prepare=True)
+            times.append(time.perf_counter() - began)
+    return statistics.median(times[50:])
+
+
+def median_latency(serve: Callable[[str], Any], dsn: str, *, body: bytes, one_way: float) -> float:
+    """Return the median time of requests that come one after the other, in seconds."""
+    refresh(dsn)
+    times = []
+    with distant(dsn, one_way) as place, serve(place) as served, httpx.Client() as client:
         for _ in range(150):
             began = time.perf_counter()
             client.post(f"{served.url}/ctrl/connect", content=body, headers=JSON).raise_for_status()

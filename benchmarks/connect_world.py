@@ -6,7 +6,6 @@ The measured process has a core of its own; Postgres and the load share the othe
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
@@ -16,7 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -174,25 +173,21 @@ def load(served: Served, path: str, body: bytes | None, *, seconds: float, conne
     return Measured(float(rate[1]), (served.cpu_seconds() - before) / int(count[1]) * 1e6)
 
 
-@contextlib.asynccontextmanager
-async def distant(dsn: str, one_way: float) -> AsyncIterator[str]:
+@contextlib.contextmanager
+def distant(dsn: str, one_way: float) -> Iterator[str]:
     """Put a database at a distance: every byte arrives so many seconds later, in either direction."""
-    sockets = parse_qs(urlsplit(dsn).query)["host"][0]
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                loop.call_later(one_way, writer.write, data)
-        loop.call_later(one_way, writer.close)
-
-    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_unix_connection(f"{sockets}/.s.PGSQL.5432")
-        await asyncio.gather(pump(reader, up_writer), pump(up_reader, writer))
-
-    server = await asyncio.start_server(meet, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    socket_path = f"{parse_qs(urlsplit(dsn).query)['host'][0]}/.s.PGSQL.5432"
+    port = free_port()
+    argv = [sys.executable, "-m", "benchmarks.distance", socket_path, str(port), str(one_way)]
+    process = subprocess.Popen(argv, cwd=ROOT)
+    place = f"postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"
     try:
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"
+        for _ in range(200):
+            with contextlib.suppress(psycopg.OperationalError):
+                psycopg.connect(place).close()
+                break
+            time.sleep(0.05)
+        yield place
     finally:
-        server.close()
+        process.kill()
+        process.wait(5)
