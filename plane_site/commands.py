@@ -64,7 +64,7 @@ def controller(**flags: Any) -> None:
     try:
         demand_private_address(host, is_sure=flags["i_know"])
         secret_key = read_secret_key(dsn)
-        os.environ |= {env.DATABASE: dsn, env.CONTROLLER_URL: url}
+        os.environ |= {env.DATABASE: dsn, env.CONTROLLER_URL: url, env.POOLED: "1"}
         if not env.read_variable(os.environ, env.SECRET_KEY):
             os.environ[env.SECRET_KEY] = secret_key
         # Only now: Django's settings read what was just set.

@@ -19,6 +19,8 @@ DATABASE: Final = "PLANE_DB"
 SECRET_KEY: Final = "PLANE_SECRET_KEY"  # noqa: S105 - the name of a variable
 ALLOWED_HOSTS: Final = "PLANE_ALLOWED_HOSTS"
 CONTROLLER_URL: Final = "PLANE_CONTROLLER_URL"
+#: Set by the controller for itself: commands need one connection, and no pool that tries again behind their backs.
+POOLED: Final = "PLANE_DB_POOLED"
 
 #: What Django knows under its own names; the rest of an address are options of the connection.
 _OWN_NAMES = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
@@ -41,8 +43,8 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.scheme and parts.netloc else ""
 
 
-def describe_database(dsn: str) -> dict[str, Any]:
-    """Return Django's description of the database at an address, with a pool of connections."""
+def describe_database(dsn: str, *, pooled: bool) -> dict[str, Any]:
+    """Return Django's description of the database at an address."""
     try:
         parts = conninfo_to_dict(dsn)
     except ProgrammingError:
@@ -50,11 +52,12 @@ def describe_database(dsn: str) -> dict[str, Any]:
         parts = {}
     described: dict[str, Any] = {ours: str(parts.pop(theirs, "")) for theirs, ours in _OWN_NAMES.items()}
     described["NAME"] = described["NAME"] or "plane"
-    # Under ASGI a kept connection per thread and request would run the database out of them.
-    pool = {"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60}
     # Asked seldom enough to look first: after a crash of the database every kept connection is a broken one.
     described |= {"ENGINE": "django.db.backends.postgresql", "CONN_HEALTH_CHECKS": True}
-    described["OPTIONS"] = {"pool": pool, **parts}
+    described["OPTIONS"] = parts
+    if pooled:
+        # Under ASGI a kept connection per thread and request would run the database out of them.
+        described["OPTIONS"]["pool"] = {"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60}
     return described
 
 

@@ -32,7 +32,10 @@ INSTALLED_APPS = [
     "drones",
     "backends",
 ]
-DATABASES: dict[str, dict[str, Any]] = {"default": env.describe_database(env.read_variable(_environ, env.DATABASE))}
+_dsn = env.read_variable(_environ, env.DATABASE)
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.describe_database(_dsn, pooled=bool(_environ.get(env.POOLED, ""))),
+}
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -8,17 +8,18 @@ from plane_site.env import describe_database, origin_of, read_list, read_variabl
 
 
 def test_a_database_as_django_describes_it() -> None:
-    described = describe_database("postgres://u:p@db.example:5433/plane?sslmode=require")
+    described = describe_database("postgres://u:p@db.example:5433/plane?sslmode=require", pooled=True)
     assert {name: described[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")} == {
         "NAME": "plane", "USER": "u", "PASSWORD": "p", "HOST": "db.example", "PORT": "5433",
     }  # fmt: skip
     assert described["OPTIONS"]["sslmode"] == "require"
-    assert described["OPTIONS"]["pool"]["min_size"] == 0, "commands that use no database open none"
+    assert described["OPTIONS"]["pool"]["min_size"] == 0
+    assert "pool" not in describe_database("postgres:///plane", pooled=False)["OPTIONS"]
 
 
 def test_no_address_and_a_bad_one_are_for_others_to_complain_of() -> None:
-    assert describe_database("")["NAME"] == "plane"
-    assert describe_database("postgres://[")["NAME"] == "plane"
+    assert describe_database("", pooled=False)["NAME"] == "plane"
+    assert describe_database("postgres://[", pooled=False)["NAME"] == "plane"
 
 
 def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
