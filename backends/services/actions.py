@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from backends.keys import settle_deadlines
 from backends.order_window import OrderWindow
 from drones.health import scan_interval
 from drones.services.nodes import Connection
@@ -73,6 +74,7 @@ class OrderStream:
         self, pool: Pool, terms: Terms, *, connection: Connection, send: Callable[[ActionOrder], None]
     ) -> None:
         self._pool = pool
+        self._terms = terms
         self._connection = connection
         self._send = send
         self._scan_interval = scan_interval(terms)
@@ -80,7 +82,7 @@ class OrderStream:
         self._look = asyncio.Event()
 
     def look(self) -> None:
-        """Look at the table soon: a bell rang, or there is room again."""
+        """Look at the table soon: a bell rang, there is room again, or the drone's clock is known."""
         self._look.set()
 
     def settled(self, order: str) -> None:
@@ -117,7 +119,8 @@ class OrderStream:
             raise Superseded
         orders = [row for row in rows if row["id"] is not None]
         for row in orders:
-            self._send(ActionOrder(row["id"], row["backend_id"], self._connection.node, decode(row["action"], Action)))
+            action = settle_deadlines(decode(row["action"], Action), row["leased_at"], self._terms)
+            self._send(ActionOrder(row["id"], row["backend_id"], self._connection.node, action))
         ids = [row["id"] for row in orders]
         self._window.sent(ids, now)
         if len(ids) < room:

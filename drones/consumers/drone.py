@@ -43,6 +43,7 @@ class DroneConsumer(NodeConsumer):
 
     _label = ""
     _unanswered = 0
+    _is_clock_known = False
     _orders: OrderStream | None = None
     _unsubscribe: Callable[[], None] | None = None
 
@@ -132,6 +133,9 @@ class DroneConsumer(NodeConsumer):
     def _beat_stored(self, current: bool) -> None:  # noqa: FBT001 - an answer
         if not current:
             self.close(REFUSED, "superseded")
+        elif not self._is_clock_known and self._orders is not None:
+            self._is_clock_known = True
+            self._orders.look()
 
     def _report_stored(self, event: BackendEvent, _fate: Fate) -> None:
         # Whatever its fate: the drone need not say it again.

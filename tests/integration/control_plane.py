@@ -141,6 +141,13 @@ async def drone_at(
     return peer
 
 
+async def beating_drone_at(context: ControllerContext, name: str = "dr-one") -> Peer:
+    """Return a drone whose clock is known, so that it may be told to run something."""
+    drone = await drone_at(context, name)
+    await drone.say({"Heartbeat": {"local_time": 1}})
+    return drone
+
+
 async def proxy_at(context: ControllerContext, name: str = "px-one", *extensions: Any, cluster: str = CLUSTER) -> Peer:
     """Return a proxy that has shaken hands."""
     peer = Peer(context, f"/ctrl/c/{cluster}/proxy-socket")

@@ -34,7 +34,7 @@ from protocol.backend_state import (
 from protocol.codec import encode
 from protocol.drone_messages import BackendEvent, RenewKey
 from tests.engines.databases import copy_of_template
-from tests.integration.control_plane import SHORT, Peer, Seed, controller, drone_at, report
+from tests.integration.control_plane import SHORT, Peer, Seed, beating_drone_at, controller, drone_at, report
 
 pytestmark = [pytest.mark.postgres]
 
@@ -188,7 +188,7 @@ async def test_an_order_is_sent_again_after_a_reconnect_until_it_is_acknowledged
     """With the same id, so that it is carried out once. An acknowledgement of somebody else does not count."""
     order = await seed.spawn_order(await seed.backend())
     for _ in range(2):
-        drone = await drone_at(context)
+        drone = await beating_drone_at(context)
         assert (await drone.hear())["Action"]["action_id"] == order
         assert await drone.hears_nothing()
         await drone.close()
@@ -196,12 +196,12 @@ async def test_an_order_is_sent_again_after_a_reconnect_until_it_is_acknowledged
     await other.say({"AckAction": {"action_id": order}})
     assert await other.hears_nothing()
     await other.close()
-    drone = await drone_at(context)
+    drone = await beating_drone_at(context)
     assert (await drone.hear())["Action"]["action_id"] == order
     await drone.say({"AckAction": {"action_id": order}})
     await seed.until("select 1 from backends_backendaction where acknowledged_at is not null")
     await drone.close()
-    drone = await drone_at(context)
+    drone = await beating_drone_at(context)
     assert await drone.hears_nothing()
     await drone.close()
 
@@ -212,7 +212,7 @@ async def test_orders_go_out_in_bounded_batches_and_the_next_when_acknowledged(
     """Re-sending all unacknowledged orders at once crashed controllers of systems like this one."""
     monkeypatch.setattr(actions, "WINDOW", 3)
     orders = {await seed.spawn_order(await seed.backend()) for _ in range(8)}
-    drone = await drone_at(context)
+    drone = await beating_drone_at(context)
     heard: list[str] = []
     for size in (3, 3, 2):
         batch = [(await drone.hear())["Action"]["action_id"] for _ in range(size)]
@@ -229,7 +229,7 @@ async def test_an_order_that_is_not_acknowledged_for_long_is_sent_again(fresh_da
     """On the same connection, after those that were never sent."""
     async with controller(fresh_database, name="co-two", terms=SHORT) as context:
         first = await seed.spawn_order(await seed.backend())
-        drone = await drone_at(context)
+        drone = await beating_drone_at(context)
         assert (await drone.hear())["Action"]["action_id"] == first
         assert await drone.hears_nothing(within=0.5)
         await drone.say({"Heartbeat": {"local_time": 1}})
@@ -242,7 +242,7 @@ async def test_an_order_whose_backend_lost_its_key_is_never_sent(context: Contro
     backend = await seed.backend()
     await seed.spawn_order(backend)
     await seed.sql("update backends_backendkey set backend_id = null")
-    drone = await drone_at(context)
+    drone = await beating_drone_at(context)
     assert await drone.hears_nothing()
     await drone.close()
 
@@ -250,7 +250,7 @@ async def test_an_order_whose_backend_lost_its_key_is_never_sent(context: Contro
 async def test_an_order_finds_the_drone_wherever_its_socket_is(fresh_database: str, seed: Seed) -> None:
     """Stored at one controller, sent by another, at the ring of the bell."""
     async with controller(fresh_database) as one, controller(fresh_database, name="co-two") as two:
-        drone = await drone_at(two)
+        drone = await beating_drone_at(two)
         assert await drone.hears_nothing()
         order = await seed.spawn_order(await seed.backend())
         one.bell.ring("drone", str(await seed.node("dr-one")))

@@ -15,6 +15,7 @@ from tests.integration.control_plane import (
     SHORT,
     Peer,
     Seed,
+    beating_drone_at,
     controller,
     drone_at,
     report,
@@ -123,7 +124,7 @@ async def test_a_superseded_connection_is_closed_and_gets_no_orders(fresh_databa
     """Orders go to the current connection only, and the other one ends when it hears the bell."""
     async with controller(fresh_database) as one, controller(fresh_database, name="co-two") as two:
         old = await drone_at(one)
-        new = await drone_at(two)
+        new = await beating_drone_at(two)
         assert await old.closed() == node.REFUSED
         await seed.spawn_order(await seed.backend())
         two.bell.ring("drone", str(await seed.node("dr-one")))
@@ -185,7 +186,7 @@ async def test_a_silent_drone_is_disconnected_within_the_unhealthy_time(fresh_da
 
 async def test_a_published_drone_gets_no_extension_message(context: ControllerContext, seed: Seed) -> None:
     """Many orders at once come one by one to a peer that does not list `batch`."""
-    drone = await drone_at(context)
+    drone = await beating_drone_at(context)
     for _ in range(5):
         await seed.spawn_order(await seed.backend())
     context.bell.ring("drone", str(await seed.node("dr-one")))
@@ -233,7 +234,7 @@ async def test_a_socket_that_closed_is_not_written_to(context: ControllerContext
     await seed.spawn_order(await seed.backend())
     assert context.doorbell._subscribers == {}
     assert len(asyncio.all_tasks()) < 12
-    again = await drone_at(context)
+    again = await beating_drone_at(context)
     assert "Action" in await again.hear()
     await again.close()
 

@@ -92,6 +92,7 @@ async def test_a_drone_and_a_proxy_over_tcp(controller_process: ControllerProces
     proxy = controller_process.greet("proxy", "px-one")
     backend = await seed.backend()
     order = await seed.spawn_order(backend)
+    drone.send(json.dumps({"Heartbeat": {"local_time": 1}}))
     # Nobody rang: the next scan finds it.
     assert hear(drone, within=10)["Action"]["action_id"] == order
     drone.send(json.dumps({"AckAction": {"action_id": order}}))

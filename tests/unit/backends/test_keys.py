@@ -7,9 +7,12 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.keys import deadlines_from
+from backends.keys import deadlines_from, settle_deadlines
 from drones.terms import Terms
-from protocol.keys import Deadlines
+from protocol.actions import Action, Spawn, Terminate
+from protocol.backend_state import TerminationKind, TerminationReason
+from protocol.keys import AcquiredKey, Deadlines, KeyConfig
+from protocol.spawn import Executable
 
 
 def test_the_deadlines_of_the_default_terms() -> None:
@@ -25,3 +28,23 @@ def test_the_drone_gives_up_before_anybody_else_may_begin(local_time: int, milli
     deadlines = deadlines_from(local_time, terms)
     assert local_time < deadlines.renew_at < deadlines.soft_terminate_at < deadlines.hard_terminate_at
     assert deadlines.hard_terminate_at - local_time < expiry / dt.timedelta(milliseconds=1)
+
+
+def order(key: AcquiredKey | None) -> Action:
+    """Return the order to run something."""
+    return Action(spawn=Spawn(Executable(image="app:1"), key, static_token=None))
+
+
+@given(st.integers(-(2**62), 2**62), st.integers(-(2**62), 2**62))
+def test_an_order_is_sent_with_deadlines_that_are_late_by_no_clock(made_at: int, leased_at: int) -> None:
+    """Neither by the clock of when the order was made, nor by the one that the drone has now."""
+    key = AcquiredKey(KeyConfig("room"), deadlines_from(made_at, Terms()), token=7)
+    sent = settle_deadlines(order(key), leased_at, Terms())
+    assert sent == order(AcquiredKey(key.key, deadlines_from(min(made_at, leased_at), Terms()), token=7))
+
+
+def test_what_has_no_lease_is_sent_as_it_is() -> None:
+    """The end of a backend, and a backend without a key."""
+    end = Action(terminate=Terminate(TerminationKind.SOFT, TerminationReason.EXTERNAL))
+    assert settle_deadlines(end, 5, Terms()) == end
+    assert settle_deadlines(order(None), 5, Terms()) == order(None)
