@@ -19,7 +19,7 @@ import docker
 import docker.errors
 import pytest
 
-from tests.engines.network import NetworkState, add_bridge, remove_bridge
+from tests.engines.network import add_bridge, remove_bridge
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 #: Seconds in which an engine answers; half a second as a rule.
@@ -53,36 +53,36 @@ def docker_engine() -> Iterator[DockerEngine]:
                 yield DockerEngine(host, client)
                 client.close()
                 return
-    with own_engine() as engine:
+    with own_engine("a") as engine:
         yield engine
 
 
 @pytest.fixture(scope="session")
 def second_docker_engine() -> Iterator[DockerEngine]:
-    """One more engine, with a bridge of its own: the other drone."""
-    # Short and different for each session: two sessions may run beside each other.
-    number = os.getpid() % 200
-    with own_engine(bridge=f"plbr{os.getpid() % 100000}", address=f"10.213.{number}.1/24") as engine:
+    """One more engine: the other drone."""
+    with own_engine("b") as engine:
         yield engine
 
 
 @contextmanager
-def own_engine(*, bridge: str | None = None, address: str = "") -> Iterator[DockerEngine]:
-    """Run an engine; with a bridge of its own it does not touch the machine's packet filter."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can start a Docker engine")
+def own_engine(letter: str) -> Iterator[DockerEngine]:
+    """
+    Run an engine with a bridge of its own; it does not touch the machine's packet filter.
+
+    The letter tells the engines of one session apart; other sessions may run beside it, and have other process ids.
+    """
+    assert os.geteuid() == 0, "only root can start a Docker engine: give the tests one that answers, in DOCKER_HOST"
+    bridge = f"plbr{letter}{os.getpid()}"
+    subnet = os.getpid() * 8 + ord(letter) % 8
     with ExitStack() as stack:
         scratch = Path(tempfile.mkdtemp(prefix="plane-test-engine-"))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        stack.callback(NetworkState.found().restore)
-        options = []
-        if bridge:
-            add_bridge(bridge, address)
-            stack.callback(remove_bridge, bridge)
-            options = [f"--bridge={bridge}", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
+        add_bridge(bridge, f"10.{192 + subnet // 256 % 64}.{subnet % 256}.1/24")
+        stack.callback(remove_bridge, bridge)
+        options = [f"--bridge={bridge}", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
         daemon = DockerDaemon(scratch, options)
         stack.callback(daemon.stop)
-        yield DockerEngine(daemon.host, daemon.start(), bridge or "docker0", daemon)
+        yield DockerEngine(daemon.host, daemon.start(), bridge, daemon)
 
 
 class DockerDaemon:
