@@ -27,7 +27,7 @@ def deadlines_from(local_time: int, terms: Terms) -> Deadlines:
     )
 
 
-def settle_deadlines(action: Action, leased_at: int | None, terms: Terms) -> Action:
+def settle_deadlines(action: Action, leased_at: int | None, *, terms: Terms) -> Action:
     """
     Return an order as it may be sent, for a lease that began at `leased_at` of the drone's present clock.
 

@@ -119,7 +119,7 @@ class OrderStream:
             raise Superseded
         orders = [row for row in rows if row["id"] is not None]
         for row in orders:
-            action = settle_deadlines(decode(row["action"], Action), row["leased_at"], self._terms)
+            action = settle_deadlines(decode(row["action"], Action), row["leased_at"], terms=self._terms)
             self._send(ActionOrder(row["id"], row["backend_id"], self._connection.node, action))
         ids = [row["id"] for row in orders]
         self._window.sent(ids, now)

@@ -39,12 +39,12 @@ def order(key: AcquiredKey | None) -> Action:
 def test_an_order_is_sent_with_deadlines_that_are_late_by_no_clock(made_at: int, leased_at: int) -> None:
     """Neither by the clock of when the order was made, nor by the one that the drone has now."""
     key = AcquiredKey(KeyConfig("room"), deadlines_from(made_at, Terms()), token=7)
-    sent = settle_deadlines(order(key), leased_at, Terms())
+    sent = settle_deadlines(order(key), leased_at, terms=Terms())
     assert sent == order(AcquiredKey(key.key, deadlines_from(min(made_at, leased_at), Terms()), token=7))
 
 
 def test_what_has_no_lease_is_sent_as_it_is() -> None:
     """The end of a backend, and a backend without a key."""
     end = Action(terminate=Terminate(TerminationKind.SOFT, TerminationReason.EXTERNAL))
-    assert settle_deadlines(end, 5, Terms()) == end
-    assert settle_deadlines(order(None), 5, Terms()) == order(None)
+    assert settle_deadlines(end, 5, terms=Terms()) == end
+    assert settle_deadlines(order(None), 5, terms=Terms()) == order(None)
