@@ -188,7 +188,7 @@ def some_engine() -> Iterator[DockerEngine]:
         if client := answering(host):
             yield DockerEngine(host, client)
             return
-    with own_engine() as engine:
+    with own_engine("m") as engine:
         yield engine
 
 
