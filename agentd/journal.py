@@ -194,7 +194,8 @@ def open_journal(path: Path | None) -> Journal:
     except OSError as error:
         raise JournalFailure(f"the journal {where} cannot be opened: {error.strerror}") from error
     except sqlite3.OperationalError as error:
-        raise JournalFailure(f"the journal {where} cannot be used ({error}); does another agent use it?") from error
+        hint = "; does another agent use it?" if error.sqlite_errorcode == sqlite3.SQLITE_BUSY else ""
+        raise JournalFailure(f"the journal {where} cannot be used ({error}){hint}") from error
     except sqlite3.DatabaseError as error:
         raise JournalFailure(f"the journal {where} is damaged ({error}); move it away to begin a new one") from error
 

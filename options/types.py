@@ -57,6 +57,8 @@ def parse_controller_address(text: str) -> ControllerAddress:
         raise InvalidAddress("expected a URL that starts with http://, https://, ws:// or wss://")
     if not parts.hostname:
         raise InvalidAddress("the URL names no host")
+    if not _is_host(parts.hostname):
+        raise InvalidAddress("the URL names a host that cannot be: a label of it is empty or too long")
     if parts.password:
         raise InvalidAddress("a bearer token stands alone before the @, without a colon")
     if parts.query or parts.fragment:
@@ -77,6 +79,15 @@ def _split(text: str) -> SplitResult:
     except ValueError as error:
         raise InvalidAddress("the host or port of the URL is malformed") from error
     return parts
+
+
+def _is_host(host: str) -> bool:
+    """Tell whether a resolver can be asked for a host at all; Python raises no OSError when it cannot."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 class ControllerUrl(click.ParamType[Any]):

@@ -82,7 +82,7 @@ class AsyncClient:
                 async with aclosing(self._stream_once(backend, follower)) as views:
                     async for view in views:
                         yield view
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 follower.broken(unreachable(self.address, error))
             if follower.finished:
                 return
@@ -100,7 +100,7 @@ class AsyncClient:
         url = self.address.http_url(call.path)
         try:
             response = await self._http.request(call.method, url, content=call.body, headers=call.headers(self.address))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ControllerUnreachable(unreachable(self.address, error)) from error
         return read_answer(call, response.status_code, body=response.content)
 

@@ -83,7 +83,7 @@ class Client:
         while True:
             try:
                 yield from self._stream_once(backend, follower)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 follower.broken(unreachable(self.address, error))
             if follower.finished:
                 return
@@ -101,7 +101,7 @@ class Client:
         url = self.address.http_url(call.path)
         try:
             response = self._http.request(call.method, url, content=call.body, headers=call.headers(self.address))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ControllerUnreachable(unreachable(self.address, error)) from error
         return read_answer(call, response.status_code, body=response.content)
 

@@ -53,8 +53,6 @@ class StatusFollower:
             ApiFailure: it is no status.
         """
         if not data:
-            return None
-        if not data:
             # A comment that keeps the stream alive; the parser passes it on as an event without data.
             return None
         try:

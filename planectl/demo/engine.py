@@ -61,7 +61,16 @@ class Engine:
         return True
 
     def remove_containers(self, drone: str) -> None:
-        """Remove what a drone that had to be killed has left running."""
+        """Remove what a drone that had to be killed has left running. Raises DemoRefused."""
+        try:
+            self._remove_containers(drone)
+        except (DockerException, OSError) as error:
+            raise DemoRefused(
+                f"The Docker engine did not remove the demo's containers: {error}. Once it answers again, run: "
+                f"docker ps --all --quiet --filter label={_DRONE_LABEL}={drone} | xargs docker rm --force"
+            ) from error
+
+    def _remove_containers(self, drone: str) -> None:
         for container in self._client.containers.list(all=True, filters={"label": f"{_DRONE_LABEL}={drone}"}):
             try:
                 container.remove(force=True, v=True)
@@ -110,7 +119,8 @@ def find_engine(
             f"{_USE_PROCESSES}."
         ) from error
     except OSError as error:
-        return NoEngine(f"no Docker engine answers at {path} ({os.strerror(error.errno or 0).lower()})")
+        reason = os.strerror(error.errno) if error.errno else str(error)  # a time limit has no number
+        return NoEngine(f"no Docker engine answers at {path} ({reason.lower()})")
     try:
         client = (open_client or docker.DockerClient)(base_url=host, timeout=_TIMEOUT)
         client.ping()

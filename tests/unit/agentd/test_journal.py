@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -180,6 +181,21 @@ async def test_damage_and_wrong_places_are_told_clearly(tmp_path: Path) -> None:
         open_journal(tmp_path / "nowhere" / "journal")
     with pytest.raises(JournalFailure, match="cannot be opened"):
         open_journal(tmp_path)
+
+
+async def test_a_full_disk_is_not_blamed_on_another_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence says what SQLite said, and leads nobody astray."""
+
+    def connect_on_a_full_disk(_: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.execute("pragma max_page_count = 1")
+        connection.execute("create table a (b)")
+        raise AssertionError("the disk is full")
+
+    monkeypatch.setattr(module, "connect", connect_on_a_full_disk)
+    with pytest.raises(JournalFailure, match="disk is full") as caught:
+        open_journal(tmp_path / "journal")
+    assert "another agent" not in str(caught.value)
 
 
 async def test_what_was_answered_survives_a_power_cut(tmp_path: Path) -> None:

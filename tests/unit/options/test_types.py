@@ -60,9 +60,11 @@ def test_what_is_no_controller_url(text: str) -> None:
         parse_controller_address(text)
 
 
-@pytest.mark.parametrize("text", ["http://[::1", "http://a%0Ab@c", "http://t%C3%B6@c"])
+@pytest.mark.parametrize(
+    "text", ["http://[::1", "http://a..b", f"http://{'a' * 64}.example", "http://a%0Ab@c", "http://t%C3%B6@c"]
+)
 def test_hosts_and_tokens_that_cannot_be(text: str) -> None:
-    """A broken IPv6 host, and tokens that would break a header."""
+    """A broken IPv6 host, names at which a resolver stumbles, and tokens that would break a header."""
     with pytest.raises(InvalidAddress):
         parse_controller_address(text)
 

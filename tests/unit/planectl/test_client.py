@@ -94,6 +94,16 @@ def test_no_answer() -> None:
         list(client(refuse).status_stream("b"))
 
 
+def test_an_answer_that_cannot_be_unpacked() -> None:
+    """Something in between garbled it: the same kind of exception."""
+
+    def garble(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=b"no gzip")
+
+    with pytest.raises(ControllerUnreachable, match="http://c:1"):
+        client(garble).controller_status()
+
+
 def test_a_stream_is_resumed_where_it_broke_off() -> None:
     """A break, an error that passes, a cut before the answer: the reader notices nothing."""
     asked_for: list[str | None] = []

@@ -19,7 +19,7 @@ class FakeImage:
 
 
 class FakeContainer:
-    def __init__(self, error: APIError | None = None) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.removed = False
         self.error = error
 
@@ -96,13 +96,20 @@ def test_an_engine_that_answers_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [FileNotFoundError(2, "none"), ConnectionRefusedError(111, "refused"), TimeoutError(110, "slow")]
+    "error",
+    [
+        FileNotFoundError(2, "none"),
+        ConnectionRefusedError(111, "refused"),
+        TimeoutError(110, "slow"),
+        TimeoutError("t"),
+    ],
 )
 def test_no_engine_is_said_with_its_place(error: OSError) -> None:
     """And is no error yet: processes will do."""
     missing = found(raising(error))
     assert isinstance(missing, NoEngine)
     assert "/var/run/docker.sock" in missing.reason
+    assert "success" not in missing.reason
     assert choose_engine(missing, "auto") is None
     with pytest.raises(DemoRefused, match="--runtime process"):
         choose_engine(missing, "docker")
@@ -157,3 +164,11 @@ def test_leftover_containers_of_one_drone_are_removed() -> None:
     docker.mine = [FakeContainer(APIError("gone", response=gone)), FakeContainer()]
     Engine(docker).remove_containers("dr-mine")
     assert docker.mine[1].removed
+
+
+def test_an_engine_that_is_silent_at_the_end_is_said() -> None:
+    """The drone had to be killed because its engine hung: what is left, and how to remove it, is a sentence."""
+    docker = FakeDocker()
+    docker.mine = [FakeContainer(requests.ReadTimeout("read timed out"))]
+    with pytest.raises(DemoRefused, match=r"read timed out.*dev\.plane\.drone=dr-mine"):
+        Engine(docker).remove_containers("dr-mine")
