@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from postgres.silence import SILENCE_LIMITS
+
 DATABASE: Final = "PLANE_DB"
 SECRET_KEY: Final = "PLANE_SECRET_KEY"  # noqa: S105 - the name of a variable
 ALLOWED_HOSTS: Final = "PLANE_ALLOWED_HOSTS"
@@ -54,7 +56,7 @@ def describe_database(dsn: str, *, pooled: bool) -> dict[str, Any]:
     described["NAME"] = described["NAME"] or "plane"
     # Asked seldom enough to look first: after a crash of the database every kept connection is a broken one.
     described |= {"ENGINE": "django.db.backends.postgresql", "CONN_HEALTH_CHECKS": True}
-    described["OPTIONS"] = parts
+    described["OPTIONS"] = {"connect_timeout": 5, **SILENCE_LIMITS, **parts}
     if pooled:
         # Under ASGI a kept connection per thread and request would run the database out of them.
         described["OPTIONS"]["pool"] = {"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60}

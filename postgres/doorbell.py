@@ -18,6 +18,7 @@ import psycopg
 import structlog
 
 from postgres.pauses import pause_before
+from postgres.silence import SILENCE_LIMITS
 
 _log = structlog.get_logger(__name__)
 
@@ -204,6 +205,4 @@ def unpack(payload: str) -> Iterator[tuple[str, str]]:
 
 
 async def _connect(dsn: str) -> Connection:
-    return await psycopg.AsyncConnection.connect(
-        dsn, autocommit=True, connect_timeout=5, keepalives_idle=10, keepalives_interval=5, keepalives_count=3
-    )
+    return await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=5, **SILENCE_LIMITS)

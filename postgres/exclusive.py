@@ -17,6 +17,7 @@ from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import Int8Dumper
 
+from postgres.silence import SILENCE_LIMITS
 from postgres.statements import Statement
 
 #: "plane" on a telephone: keeps our locks apart from others' in a shared database.
@@ -64,9 +65,7 @@ async def exclusive_session(
         row_factory=dict_row,
         application_name=name,
         connect_timeout=5,
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
+        **SILENCE_LIMITS,
     )
     async with connection:
         connection.adapters.register_dumper(int, Int8Dumper)

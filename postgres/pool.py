@@ -20,6 +20,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from postgres.silence import SILENCE_LIMITS
 from postgres.statements import Statement
 
 Row: TypeAlias = DictRow
@@ -147,9 +148,7 @@ async def open_pool(dsn: str, *, name: str = "plane", limits: PoolLimits | None 
             "row_factory": dict_row,
             "connect_timeout": max(1, int(chosen.connect)),
             "application_name": name,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
+            **SILENCE_LIMITS,
         },
         configure=_configured(chosen),
         min_size=min(2, chosen.connections),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from plane_site.env import describe_database, origin_of, read_list, read_variable
+from postgres.silence import SILENCE_LIMITS
 
 
 def test_a_database_as_django_describes_it() -> None:
@@ -15,6 +16,13 @@ def test_a_database_as_django_describes_it() -> None:
     assert described["OPTIONS"]["sslmode"] == "require"
     assert described["OPTIONS"]["pool"]["min_size"] == 0
     assert "pool" not in describe_database("postgres:///plane", pooled=False)["OPTIONS"]
+
+
+def test_django_waits_for_no_database_that_is_gone() -> None:
+    """Its connections are few; an address may ask for more patience."""
+    options = describe_database("postgres://db.example/plane?connect_timeout=30", pooled=True)["OPTIONS"]
+    assert options["connect_timeout"] == "30"
+    assert options.items() >= SILENCE_LIMITS.items()
 
 
 def test_no_address_and_a_bad_one_are_for_others_to_complain_of() -> None:
