@@ -65,7 +65,7 @@ def controller(**flags: Any) -> None:
         demand_private_address(host, is_sure=flags["i_know"])
         secret_key = read_secret_key(dsn)
         os.environ |= {env.DATABASE: dsn, env.CONTROLLER_URL: url, env.POOLED: "1"}
-        if not env.read_variable(os.environ, env.SECRET_KEY):
+        if not _given_secret_key():
             os.environ[env.SECRET_KEY] = secret_key
         # Only now: Django's settings read what was just set.
         django.setup()
@@ -98,6 +98,14 @@ def migrate(db: str) -> None:
 
 
 PROGRAMS: Final = {"controller": controller, "migrate": migrate}
+
+
+def _given_secret_key() -> str:
+    """Return the secret key of the environment, or nothing. Raises: StartRefused."""
+    try:
+        return env.read_variable(os.environ, env.SECRET_KEY)
+    except (OSError, UnicodeError) as error:
+        raise StartRefused(f"cannot read the file of {env.SECRET_KEY}_FILE: {error}") from error
 
 
 def _sound_terms(flags: dict[str, Any]) -> Terms:

@@ -88,6 +88,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "backends.api.negotiation.JsonForAll",
     "EXCEPTION_HANDLER": "backends.api.views.handle_exception",
     "UNAUTHENTICATED_USER": None,
 }

@@ -63,6 +63,12 @@ async def test_an_end_is_ordered_once(
     assert set(rung) == {str(drone)}
 
 
+async def test_whatever_a_client_accepts_it_gets_json(client: httpx.AsyncClient) -> None:
+    """Published controllers do not look at Accept either."""
+    response = await client.get(f"/ctrl/c/{CLUSTER}/state", headers={"accept": "text/event-stream"})
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+
+
 async def test_soft_and_hard_are_two_orders(client: httpx.AsyncClient, context: ControllerContext, seed: Seed) -> None:
     """Patience may run out."""
     backend = (await connect(context, ask())).backend_id

@@ -226,6 +226,14 @@ def test_settings_from_the_environment(fresh_database: str, tmp_path: Path) -> N
     assert (done.returncode, "--i-know" in done.stderr) == (1, True)
 
 
+def test_a_secret_key_that_cannot_be_read(fresh_database: str, tmp_path: Path) -> None:
+    """The file may be a mount that is missing."""
+    done = run("controller", "--db", fresh_database, PLANE_SECRET_KEY_FILE=str(tmp_path / "nothing"))
+    assert done.returncode == 1
+    assert "cannot read the file of PLANE_SECRET_KEY_FILE" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_any_other_word_is_a_management_command(fresh_database: str) -> None:
     """As operators know them from Django."""
     done = run(
