@@ -1,5 +1,5 @@
 # What one types here. Longer stories are in tools/.
-.PHONY: setup demo check test format lock clean
+.PHONY: setup demo check test bench-control bench-drone bench-proxy format lock clean
 
 setup:   ## the virtual environment .venv, with everything pinned and hashed
 	@tools/setup.sh
@@ -12,6 +12,15 @@ check: setup  ## what CI checks before it tests
 
 test: setup  ## every test, with real parts that it starts itself
 	@tools/test.sh
+
+bench-control: setup  ## connect and status, beside a straightforward implementation
+	.venv/bin/python -m benchmarks.connect
+
+bench-drone: setup  ## from order to started, beyond the engine's own time
+	.venv/bin/python -m benchmarks.drone_start
+
+bench-proxy: setup  ## beside nginx: apt-get install nginx-light wrk
+	.venv/bin/python -m benchmarks.proxy
 
 format: setup
 	.venv/bin/ruff check --fix-only .
