@@ -58,7 +58,7 @@ async def run_agent(
     Be this drone's agent until told to stop; `make_runtime` is given the drone's name.
 
     Raises:
-        CannotServe: no engine, no journal, or leftovers that cannot be killed.
+        CannotServe: no engine, no journal, leftovers that cannot be killed, or backends that did not end in time.
     """
     try:
         async with contextlib.AsyncExitStack() as exits:
@@ -117,7 +117,7 @@ async def _serve(
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(chore()) for chore in (channel.run, *agent.chores)]
             await stopping.wait()
-            await agent.supervisor.end_all(soft_seconds=pacing.soft, hard_seconds=pacing.hard)
+            left = await agent.supervisor.end_all(soft_seconds=pacing.soft, hard_seconds=pacing.hard)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pacing.flush):
                     await agent.reporter.flush()
@@ -126,6 +126,8 @@ async def _serve(
     except BaseException:
         await _kill_everything(agent.runtime, within=pacing.hard)
         raise
+    if left:
+        raise CannotServe(f"these backends did not end in time, and may still run: {', '.join(left)}")
 
 
 async def _kill_everything(runtime: Runtime, *, within: float) -> None:

@@ -86,8 +86,8 @@ class Supervisor:
                         await self._carry_out(taken.order, lives)
                     self._acknowledge(taken.order)
 
-    async def end_all(self, *, soft_seconds: float, hard_seconds: float) -> None:
-        """Take no more orders, end every backend, and return when all are gone or the time is over."""
+    async def end_all(self, *, soft_seconds: float, hard_seconds: float) -> list[str]:
+        """Take no more orders, end every backend, and return when the time is over, with those that are not gone."""
         self._is_closing = True
         for ask, seconds in ((SoftAsked, soft_seconds), (HardAsked, hard_seconds)):
             for driver in self._drivers.values():
@@ -95,8 +95,7 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._wait_until_empty()
-        if self._drivers:
-            log.error("backends_left_running", backends=sorted(self._drivers))
+        return sorted(self._drivers)
 
     async def _wait_until_empty(self) -> None:
         while self._drivers:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
 log = structlog.get_logger(__name__)
+
+#: Seconds that threads have to finish what they do once the daemon has ended: one may wait for a peer that hangs.
+THREAD_PATIENCE = 1.0
 
 #: A daemon's main: returns when it has ended cleanly, soon after the event is set.
 Main = Callable[[asyncio.Event], Awaitable[None]]
@@ -50,7 +55,23 @@ def run(main: Main) -> int:
     # Twisted's own signal handlers would stop the reactor under our feet.
     reactor.run(installSignalHandlers=False)  # type: ignore[no-untyped-call]
     assert task.done(), "the reactor stopped before the daemon"
-    return outcome[0] if outcome else 1
+    status = outcome[0] if outcome else 1
+    _set_limit_to_threads(status)
+    return status
+
+
+def _set_limit_to_threads(status: int) -> None:
+    """Have this process end even if one of its threads does not; Python itself would wait for each of them."""
+
+    def leave() -> None:
+        log.warning("threads_given_up", threads=sorted(thread.name for thread in threading.enumerate()))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+    limit = threading.Timer(THREAD_PATIENCE, leave)
+    limit.daemon = True
+    limit.start()
 
 
 async def _judged(main: Main) -> int:

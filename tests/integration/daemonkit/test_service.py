@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -76,3 +77,22 @@ def test_a_mistake_of_ours_is_loud_and_tells_no_secrets() -> None:
     assert (status, events) == (1, ["daemon_crashed"])
     assert "ours" in errors
     assert "sesame" not in errors
+
+
+@pytest.mark.parametrize(("last_words", "status"), [("pass", 0), ("raise service.CannotServe('it hangs')", 1)])
+def test_a_thread_that_hangs_does_not_keep_it_alive(last_words: str, status: int) -> None:
+    """Such as one that waits for an engine; the exit status is what it would have been."""
+    process = start(f"asyncio.get_running_loop().run_in_executor(None, __import__('time').sleep, 60); {last_words}")
+    began = time.monotonic()
+    assert ended(process)[0] == status
+    assert time.monotonic() - began < 10
+
+
+def test_a_thread_that_finishes_in_time_is_waited_for() -> None:
+    """It may be cleaning up."""
+    process = start(
+        "asyncio.get_running_loop().run_in_executor(None, lambda: __import__('time').sleep(0.3) or print(7))"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "7\n"
+    assert ended(process)[:2] == (0, ["daemon_ended"])

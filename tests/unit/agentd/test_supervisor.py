@@ -231,7 +231,7 @@ def test_closing_sets_a_limit_to_what_does_not_end() -> None:
             await asyncio.sleep(1)
             site.runtime.script("b1").failing_calls.update(terminate=10**6, kill=10**6, inspect=10**6)
             began = loop.time()
-            await site.supervisor.end_all(soft_seconds=3, hard_seconds=2)
+            assert await site.supervisor.end_all(soft_seconds=3, hard_seconds=2) == ["b1"]
             assert loop.time() - began == 5
 
     run_in_virtual_time(play())
