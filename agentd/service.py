@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -67,9 +67,14 @@ async def run_agent(
             identity = await journal.identify(settings.name, settings.cluster, insists=settings.is_name_given)
             runtime = make_runtime(identity.name)
             agent = _assemble(settings, runtime, journal=journal, clock=await _settle_clock(journal))
-            await runtime.open(agent.supervisor.exited)
+            # Nothing runs yet: an engine that is slow to answer must not keep us from ending.
+            if not await _finishes(runtime.open(agent.supervisor.exited), before=stopping):
+                return
             exits.push_async_callback(runtime.close)
-            killed = await kill_leftovers(runtime)
+            clearing = asyncio.ensure_future(kill_leftovers(runtime))
+            if not await _finishes(clearing, before=stopping):
+                return
+            killed = clearing.result()
             report_leftovers(await journal.leftovers(), killed, report=agent.reporter.report)
             channel = ControlChannel(
                 settings.controller,
@@ -83,6 +88,21 @@ async def run_agent(
             await _serve(agent, channel, stopping=stopping, pacing=settings.stopping)
     except* (JournalFailure, RuntimeFailure) as failures:
         raise CannotServe("; ".join(_sentences(failures))) from failures
+
+
+async def _finishes(work: Awaitable[object], *, before: asyncio.Event) -> bool:
+    """Wait for some work, or until told to stop; then give it up and return False."""
+    working = asyncio.ensure_future(work)
+    told = asyncio.ensure_future(before.wait())
+    try:
+        await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        return working.done()
+    finally:
+        for task in (working, told):
+            task.cancel()
+        await asyncio.wait({working, told})
 
 
 async def _settle_clock(journal: Journal) -> Clock:

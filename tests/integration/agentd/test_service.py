@@ -400,6 +400,23 @@ async def test_a_new_run_ends_what_the_old_one_left(
         assert runtime.starts["b1"] == 1
 
 
+@pytest.mark.parametrize("slow", ["open", "list_own"])
+async def test_an_engine_that_is_silent_at_the_start_does_not_keep_it_from_ending(
+    controller: FakeController, runtime: MemoryRuntime, *, slow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told to stop while it waits for its engine, it stops."""
+    asked = asyncio.Event()
+
+    async def be_silent(*_: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(runtime, slow, be_silent)
+    async with Drone(controller, runtime).running():
+        await asked.wait()
+    assert not controller.visits
+
+
 async def test_without_an_engine_it_says_so(controller: FakeController, runtime: MemoryRuntime) -> None:
     """One sentence."""
     runtime.cannot_open = "no engine answers"
