@@ -42,6 +42,13 @@ async def signed_in(served: ControllerProcess) -> AsyncIterator[httpx.AsyncClien
         yield client
 
 
+async def test_pages_bear_our_name_and_lead_nowhere_else(signed_in: httpx.AsyncClient) -> None:
+    page = (await signed_in.get("/admin/")).text
+    assert "| Plane</title>" in page
+    assert "Django administration" not in page
+    assert "View site" not in page
+
+
 async def test_no_page_shows_a_secret(signed_in: httpx.AsyncClient, database: str) -> None:
     """Every list and every row of ours can be looked at; none shows a token, a secret, a key or an environment."""
     seed = Seed(database)
