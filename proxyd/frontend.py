@@ -149,7 +149,7 @@ class Frontend(asyncio.Protocol):
             return
         rest = data[end + 4 :]
         if rest:
-            self._kept = rest
+            self.keep(rest)
         self._begin(target, fields)
 
     def _await_head(self, data: bytes) -> None:
@@ -284,7 +284,8 @@ class Frontend(asyncio.Protocol):
         else:
             self._phase = READING
             self.deadline = now + self._board.limits.idle_client
-            if self._is_read_paused:
+            if self._is_read_paused and len(self._kept) <= self._board.limits.kept:
+                # Not with more: each request would let in more than it takes off.
                 self.resume_reading()
             if self._kept:
                 # Not at once: a thousand requests sent ahead would be a thousand calls deep.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 
 from proxyd.config import Limits
+from proxyd.frontend import Frontend
 from tests.integration.proxyd.peers import World, eventually, read_head
 
 
@@ -37,6 +38,21 @@ async def test_a_client_that_sends_ahead_without_end_is_slowed_down(world: World
     client.send(bytes(20 * 1024 * 1024))
     await asyncio.sleep(0.3)
     assert client.writer.transport.get_write_buffer_size() > 8 * 1024 * 1024
+
+
+async def test_each_request_sent_ahead_lets_in_no_more_than_it_takes_off(world: World) -> None:
+    """Else one client takes all memory, and all time to copy it."""
+    await world.backend()
+    client = await world.client()
+    client.send(b"GET /tok/ HTTP/1.1\r\nHost: apps.test\r\n\r\n" * 200_000)
+    kept = 0
+    for _ in range(300):
+        await client.reply()
+        [connection] = world.proxy.board.connections
+        assert isinstance(connection, Frontend)
+        kept = max(kept, len(connection._kept))
+    # What the loop reads at once may come on top.
+    assert world.proxy.board.limits.kept < kept < world.proxy.board.limits.kept + 300 * 1024
 
 
 async def test_http_1_0_clients(world: World) -> None:
