@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -29,6 +29,9 @@ from options.types import (
     SecondsType,
 )
 from protocol.names import Prefix
+
+#: Flags that would do nothing with a runtime.
+_FOREIGN: Final = {"docker": ("process_images",), "process": ("docker_runtime", "log_config", "mount_base")}
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,21 @@ class LogConfigType(click.ParamType[Any]):
         if unknown := set(config) - {"type", "config"}:
             self.fail(f"unknown: {', '.join(sorted(unknown))}.", param, ctx)
         return config
+
+
+class JournalType(click.Path):
+    """A file, which may not exist yet. Never a URL: PLANE_DB is where a controller finds its database."""
+
+    name = "file"
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in str(value):
+            # Not repeated: the URL of a database holds a password.
+            self.fail("a drone's journal is a file, and this is a URL.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class FolderType(click.Path):
@@ -94,7 +112,7 @@ def command(serve: Callable[[Invocation], int], draw_name: Callable[[Prefix], st
         "--ip", type=Ipv4OrNameType(), default="127.0.0.1", show_default=True, help="Where proxies reach this drone."
     )
     @option("--bind-ip", type=IpAddressType(), help="Where ports are published; --ip if that is this machine's.")
-    @option("--db", type=click.Path(dir_okay=False, path_type=Path), help="The journal's file; in memory if left out.")
+    @option("--db", type=JournalType(), help="The journal's file; in memory if left out.")
     @option("--pool", default="", help="The pool this drone belongs to.")
     @option("--runtime", type=click.Choice(["docker", "process"]), default="docker", show_default=True)
     @option("--docker-runtime", help="The engine's runtime for containers, such as runsc.")
@@ -154,8 +172,7 @@ def _complaints(flags: Mapping[str, Any]) -> list[str]:
         )
     elif not is_own_address(address):
         complaints.append(f"--bind-ip {address} is not an address of this machine.")
-    foreign = {"docker": ["process_images"], "process": ["docker_runtime", "log_config"]}[flags["runtime"]]
-    for flag in foreign:
+    for flag in _FOREIGN[flags["runtime"]]:
         if flags[flag]:
             name = "--process-image" if flag == "process_images" else "--" + flag.replace("_", "-")
             complaints.append(f"{name} means nothing with --runtime {flags['runtime']}.")

@@ -89,6 +89,21 @@ def test_flags_come_from_the_environment_too() -> None:
     assert (agent.cluster, agent.pool, agent.journal) == ("c1", "blue", None)
 
 
+def test_a_database_is_no_journal() -> None:
+    """A controller's PLANE_DB in the same environment is refused, and its password is not repeated."""
+    said = refuse(env={"PLANE_DB": "postgresql://plane:hunter2@db/plane"})
+    assert "--db" in said
+    assert "PLANE_DB" in said
+    assert "hunter2" not in said
+    assert "hunter2" not in refuse("--db", "postgres://plane:hunter2@db/plane")
+
+
+def test_processes_have_no_mounts(tmp_path: Path) -> None:
+    """So a folder for them is refused: it would do nothing."""
+    said = refuse("--runtime", "process", "--mount-base", str(tmp_path))
+    assert "--mount-base means nothing with --runtime process" in said
+
+
 def test_everything_wrong_is_said_at_once() -> None:
     """Also what only does not go together."""
     said = refuse("--name", "px-a", "--heartbeat", "0", "--log-config", "[]")
