@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 
 
 class UnsoundTerms(ValueError):
-    """The durations contradict each other; the message says which."""
+    """The durations contradict each other; each complaint says which."""
+
+    def __init__(self, *complaints: str) -> None:
+        super().__init__("; ".join(complaints))
+        self.complaints = complaints
 
 
 def _seconds(count: float) -> dt.timedelta:
@@ -37,15 +41,18 @@ class Terms:
             ("renew", "soft", "hard", "expiry", "lost"),
             ("heartbeat", "unhealthy"),
         )
+        complaints = []
         if min(self.renew, self.heartbeat) <= dt.timedelta(0):
-            raise UnsoundTerms("the renew and heartbeat intervals must be longer than 0 s")
-        for chain in chains:
-            for shorter, longer in itertools.pairwise(chain):
-                if getattr(self, shorter) >= getattr(self, longer):
-                    raise UnsoundTerms(
-                        f"{shorter} ({getattr(self, shorter).total_seconds()} s) must be shorter than "
-                        f"{longer} ({getattr(self, longer).total_seconds()} s)"
-                    )
+            complaints.append("the renew and heartbeat intervals must be longer than 0 s")
+        complaints += [
+            f"{shorter} ({getattr(self, shorter).total_seconds()} s) must be shorter than "
+            f"{longer} ({getattr(self, longer).total_seconds()} s)"
+            for chain in chains
+            for shorter, longer in itertools.pairwise(chain)
+            if getattr(self, shorter) >= getattr(self, longer)
+        ]
+        if complaints:
+            raise UnsoundTerms(*complaints)
 
     @property
     def freshness(self) -> dt.timedelta:

@@ -114,7 +114,8 @@ def _sound_terms(flags: dict[str, Any]) -> Terms:
     try:
         return Terms(**{name: dt.timedelta(seconds=flags[f"term_{name}"]) for name in names})
     except UnsoundTerms as error:
-        raise BadSettings([f"{error}."], click.get_current_context()) from error
+        complaints = [f"{complaint}." for complaint in error.complaints]
+        raise BadSettings(complaints, click.get_current_context()) from error
 
 
 def _default_url(host: str, port: int) -> str:

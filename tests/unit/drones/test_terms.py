@@ -48,3 +48,10 @@ def test_a_refusal_says_which_contradict_each_other(change: dict[str, Any], word
     with pytest.raises(UnsoundTerms) as refused:
         Terms(**change)
     assert words in str(refused.value)
+
+
+def test_all_that_contradicts_is_said_at_once() -> None:
+    """Each pair by itself, in both chains."""
+    with pytest.raises(UnsoundTerms) as refused:
+        Terms(renew=dt.timedelta(seconds=45), unhealthy=dt.timedelta(seconds=1), lost=dt.timedelta(seconds=9))
+    assert [complaint.split(" (")[0] for complaint in refused.value.complaints] == ["renew", "expiry", "heartbeat"]
