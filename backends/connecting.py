@@ -131,7 +131,8 @@ def settle_request(request: ConnectRequest, default_cluster: str | None) -> Wish
         raise InvalidField("auth", f"user and auth together must not exceed {USER_LIMIT} bytes as JSON")
     if _CONTROL_CHARACTER.search(auth):
         raise InvalidField("auth", "no control characters are allowed")
-    cluster = (request.spawn_config.cluster if request.spawn_config else None) or default_cluster
+    asked = request.spawn_config.cluster if request.spawn_config else None
+    cluster = default_cluster if asked is None else asked
     return Wish(
         key=None if request.key is None else request.key.settled(),
         spawn=request.spawn_config,

@@ -66,10 +66,12 @@ def test_the_requests_cluster_wins_over_the_controllers() -> None:
     assert settle_request(asked, "default.example").cluster == "mine.example"
 
 
-def test_a_cluster_that_is_none() -> None:
-    asked = request(spawn_config=SpawnConfig(executable=Executable(image="a"), cluster="a:b"))
+@pytest.mark.parametrize("name", ["a:b", ""])
+def test_a_cluster_that_is_none(name: str) -> None:
+    """An empty name is no name, and not the controller's default either."""
+    asked = request(spawn_config=SpawnConfig(executable=Executable(image="a"), cluster=name))
     with pytest.raises(InvalidClusterName):
-        settle_request(asked, None)
+        settle_request(asked, "default.example")
 
 
 def test_neither_key_nor_spawn_config() -> None:
