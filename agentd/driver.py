@@ -154,7 +154,7 @@ class BackendDriver:
         asking = asyncio.create_task(self._insist(self._answer, "wait_until_ready"))
         both = {watching, asking}
         try:
-            done, _ = await asyncio.wait(both, timeout=readiness.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(both, timeout=readiness.patience, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
             if watching not in done:

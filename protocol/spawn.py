@@ -6,7 +6,7 @@ Clients may send null for what they leave out; we never do (published peers refu
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -21,6 +21,8 @@ EnvironmentName = Annotated[str, msgspec.Meta(pattern=r"^[^\x00=]+\Z", max_lengt
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+#: Seconds that a backend has to answer for the first time, unless a request says otherwise.
+READINESS_LIMIT: Final = 300
 PullPolicy = Literal["IfNotPresent", "Always", "Never"]
 
 
@@ -51,9 +53,19 @@ class ResourceLimits(_Lenient, frozen=True):
 class Readiness(_Lenient, frozen=True):
     """**ext** Where and for how long the first answer is looked for."""
 
-    path: Annotated[str, msgspec.Meta(pattern=r"^/[^\x00-\x20\x7f]*\Z", max_length=2048)] = "/"
+    path: Annotated[str, msgspec.Meta(pattern=r"^/[^\x00-\x20\x7f]*\Z", max_length=2048)] | None = None  #: else "/"
     port: Port | None = None
-    timeout_seconds: Seconds = 300
+    timeout_seconds: Seconds | None = None  #: else READINESS_LIMIT
+
+    @property
+    def target(self) -> str:
+        """The path to ask for."""
+        return "/" if self.path is None else self.path
+
+    @property
+    def patience(self) -> int:
+        """Seconds to wait for the first answer."""
+        return READINESS_LIMIT if self.timeout_seconds is None else self.timeout_seconds
 
 
 class Executable(_Lenient, frozen=True):

@@ -121,7 +121,7 @@ class ProcessRuntime:
     async def wait_until_ready(self, started: Started, executable: Executable) -> None:
         """Return as soon as the backend answers HTTP. Sets no limit: the caller cancels."""
         _, port = split_address(started.address)
-        await wait_for_answer(address_at(probe_ip(self._settings), port), (executable.readiness or Readiness()).path)
+        await wait_for_answer(address_at(probe_ip(self._settings), port), (executable.readiness or Readiness()).target)
 
     async def terminate(self, backend: str, *, hard: bool) -> bool:
         """Send SIGTERM or SIGKILL to the process and its children. False when there was nothing to signal."""

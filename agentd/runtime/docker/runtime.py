@@ -143,7 +143,7 @@ class DockerRuntime:
         if inner != port_of(executable):
             inspection = await self._engine.call(lambda client: client.inspect_container(started.container_id))
             port = published_port(inspection, inner) or port
-        await wait_for_answer(address_at(probe_ip(self._settings), port), (executable.readiness or Readiness()).path)
+        await wait_for_answer(address_at(probe_ip(self._settings), port), (executable.readiness or Readiness()).target)
 
     async def terminate(self, backend: str, *, hard: bool) -> bool:
         """Send SIGTERM or SIGKILL; return as soon as it is sent. False when there was nothing to signal."""

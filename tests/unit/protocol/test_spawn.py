@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from protocol.codec import InvalidMessage, decode
+from protocol.codec import InvalidMessage, decode, encode
 from protocol.spawn import Executable, SpawnConfig
 
 
@@ -21,6 +21,17 @@ def executable(**fields: Any) -> Executable:
 def test_a_mount_is_yes_no_or_a_path(mount: bool | str) -> None:
     """Yes means the key's name."""
     assert executable(mount=mount).mount == mount
+
+
+def test_null_in_readiness_is_as_good_as_nothing() -> None:
+    """As everywhere in a request: the root, and five minutes; and null is not passed on."""
+    asked = executable(readiness={"path": None, "port": None, "timeout_seconds": None})
+    assert asked.readiness is not None
+    assert (asked.readiness.target, asked.readiness.port, asked.readiness.patience) == ("/", None, 300)
+    assert encode(asked) == b'{"image":"app","readiness":{}}'
+    chosen = executable(readiness={"path": "/up", "timeout_seconds": 0}).readiness
+    assert chosen is not None
+    assert (chosen.target, chosen.patience) == ("/up", 0)
 
 
 @pytest.mark.parametrize(
