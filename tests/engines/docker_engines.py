@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -100,7 +101,8 @@ class DockerDaemon:
         return self._process.pid
 
     def start(self) -> docker.DockerClient:
-        """Start the daemon and wait until it answers."""
+        """Start the daemon, and wait until it answers. It ends with the thread that calls this: the main one."""
+        assert threading.current_thread() is threading.main_thread(), "it would end with this thread"
         pidfiles = [self._scratch / "dockerd.pid", self._scratch / "exec" / "containerd" / "containerd.pid"]
         for pidfile in pidfiles:
             # A daemon that was killed leaves them, and would take a stranger's process for its former self.
