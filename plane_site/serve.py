@@ -42,8 +42,8 @@ GOODBYE_LIMIT: Final = 1.0
 #: two seconds; together less than the time after which a node is unhealthy.
 PING_INTERVAL: Final = 15
 PING_LIMIT: Final = 20
-#: Bytes of a body that are read to be refused politely; beyond, the connection is cut.
-PATIENCE_WITH_BODIES: Final = 8 * BODY_LIMIT
+#: Bytes of a body that are read to be refused politely, and not kept; beyond, the connection is cut.
+PATIENCE_WITH_BODIES: Final = 32 * BODY_LIMIT
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 Loop = Callable[[ControllerContext], Awaitable[None]]
@@ -69,8 +69,9 @@ class _BoundedRequest(WebRequest):  # type: ignore[misc]
         self._received += len(data)
         if self._received > PATIENCE_WITH_BODIES:
             self.channel.loseConnection()
-            return
-        super().handleContentChunk(data)
+        elif self._received - len(data) <= BODY_LIMIT:
+            # What comes after the piece that is too much changes nothing: it is refused in any case.
+            super().handleContentChunk(data)
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         super().gotLength(length)
