@@ -127,8 +127,11 @@ def settle_request(request: ConnectRequest, default_cluster: str | None) -> Wish
     if request.key is None and request.spawn_config is None:
         raise KeyUnheldNoSpawnConfig("there is neither a key to join nor a spawn_config")
     auth = _encode_auth(request.auth or {})
-    if len(auth) + len(encode(request.user)) > USER_LIMIT:
-        raise InvalidField("auth", f"user and auth together must not exceed {USER_LIMIT} bytes as JSON")
+    # Of what was left out nothing counts.
+    size = (len(auth) if request.auth else 0) + (0 if request.user is None else len(encode(request.user)))
+    if size > USER_LIMIT:
+        field = "auth" if request.auth else "user"
+        raise InvalidField(field, f"user and auth together must not exceed {USER_LIMIT} bytes as JSON")
     if _CONTROL_CHARACTER.search(auth):
         raise InvalidField("auth", "no control characters are allowed")
     asked = request.spawn_config.cluster if request.spawn_config else None

@@ -87,6 +87,22 @@ def test_the_limit_of_user_and_auth_is_exact() -> None:
         settle_request(request(user="uu", auth=fits), None)
 
 
+@pytest.mark.parametrize(
+    ("fits", "breaks"),
+    [
+        ({"auth": {"a": "x" * (USER_LIMIT - 8)}}, {"auth": {"a": "x" * (USER_LIMIT - 7)}}),
+        ({"user": "x" * (USER_LIMIT - 2)}, {"user": "x" * (USER_LIMIT - 1)}),
+    ],
+    ids=["auth", "user"],
+)
+def test_what_is_left_out_counts_nothing(fits: dict[str, Any], breaks: dict[str, Any]) -> None:
+    """The one of them that is there may have all of the room."""
+    settle_request(request(**fits), None)
+    with pytest.raises(InvalidField) as refused:
+        settle_request(request(**breaks), None)
+    assert refused.value.field in breaks
+
+
 def test_auth_that_is_nested_too_deeply() -> None:
     auth: dict[str, Any] = {}
     for _ in range(100_000):
@@ -110,7 +126,7 @@ def test_control_characters_are_found_wherever_they_are(auth: dict[str, Any]) ->
         text = encode(auth)
     except UnicodeEncodeError:
         return  # lone surrogates, which no JSON body can hold
-    if len(text) > USER_LIMIT - 4:
+    if len(text) > USER_LIMIT:
         return
     if holds_one(auth):
         with pytest.raises(InvalidField):
