@@ -159,6 +159,7 @@ class EmbeddedPostgres:
         self._refuse_other_versions(programs, data)
         if self._sockets is None:
             self._sockets = data if len(os.fsencode(data)) < LONGEST_PLACE else self._short_place()
+        _forget_zombie(data / "postmaster.pid")
         argv = [str(programs / "postgres"), "-D", str(data), "-k", str(self._sockets), "-h", ""]
         for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
@@ -270,6 +271,17 @@ def _leave(_signum: int, _frame: FrameType | None) -> None:
 def _environment() -> dict[str, str]:
     """Keep the caller's PG… settings and locale out of the server."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def _forget_zombie(pidfile: Path) -> None:
+    """Delete what a server left that is dead and not reaped yet: the next one would take it for alive, and give up."""
+    try:
+        pid = int(pidfile.read_text().partition("\n")[0])
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, ValueError):
+        return
+    if state == "Z":
+        pidfile.unlink()
 
 
 def _says_ready(pidfile: Path, pid: int) -> bool:

@@ -46,6 +46,15 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
         shutil.rmtree((home / POINTER).read_text().strip())
 
 
+@pytest.fixture
+def zombie() -> Iterator[int]:
+    """The id of a process of the server's user that has ended, and whose parent has not looked."""
+    process = subprocess.Popen(["true"], user="nobody" if os.geteuid() == 0 else None)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    yield process.pid
+    process.wait()
+
+
 def ask(dsn: str, question: str) -> str:
     """Ask one question over a new connection."""
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -219,3 +228,15 @@ def start_by_command(data_dir: Path) -> subprocess.Popen[str]:
 def address_of(program: subprocess.Popen[str]) -> str:
     assert program.stdout is not None
     return program.stdout.readline().strip()
+
+
+def test_a_dead_server_that_nobody_reaped_is_in_nobodys_way(
+    server: EmbeddedPostgres, data_dir: Path, zombie: int
+) -> None:
+    """After a kill of everything its process id may still be taken, by nothing that runs."""
+    dsn = server.start(data_dir)
+    pidfile = Path(ask(dsn, "show data_directory"), "postmaster.pid")
+    left = pidfile.read_text().partition("\n")
+    server.kill()
+    pidfile.write_text(f"{zombie}\n{left[2]}")
+    assert ask(server.restart(), "select 1") == "1"
