@@ -1,5 +1,5 @@
 """
-Where a daemon's log lines go: to standard error, as JSON unless a person is watching.
+Where a daemon's log lines go: to standard error.
 
 What libraries log by the standard module or by Twisted's goes the same way, from warnings on.
 """
@@ -8,44 +8,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
-import structlog
 from twisted.logger import ILogObserver, STDLibLogObserver, globalLogBeginner
+
+from options import log_lines
 
 
 def configure(stream: TextIO = sys.stderr) -> None:
     """Set up all logging of this process; to be called once, by `__main__`."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    output = logging.StreamHandler(stream)
-    output.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(stream)],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers = [output]
-    root.setLevel(logging.INFO)
+    log_lines.send_to(stream).setLevel(logging.INFO)
     for noisy in ("websockets", "twisted", "docker", "urllib3", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     globalLogBeginner.beginLoggingTo([cast(ILogObserver, STDLibLogObserver())], redirectStandardIO=False)
-
-
-def _renderers(stream: TextIO) -> list[Any]:
-    # Tracebacks never show local variables: they may hold tokens.
-    if stream.isatty():
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
