@@ -1,1 +1,1 @@
-"""How commands take their settings: flags and environment, checked all at once. Imports only protocol."""
+"""What every command line shares: settings from flags and environment, and how log lines look."""

@@ -20,6 +20,8 @@ _LABEL: Final = "dev.plane.demo"
 _DRONE_LABEL: Final = "dev.plane.drone"
 #: Seconds for an answer; importing the image has no limit.
 _TIMEOUT: Final = 10
+#: The same when the demo ends: its drone was patient with the engine already, and all shall be over within 15 s.
+_LAST_TIMEOUT: Final = 3
 _USE_PROCESSES: Final = "or take `--runtime process` to run backends as plain processes, without isolation"
 
 
@@ -71,6 +73,7 @@ class Engine:
             ) from error
 
     def _remove_containers(self, drone: str) -> None:
+        self._client.api.timeout = _LAST_TIMEOUT
         for container in self._client.containers.list(all=True, filters={"label": f"{_DRONE_LABEL}={drone}"}):
             try:
                 container.remove(force=True, v=True)
