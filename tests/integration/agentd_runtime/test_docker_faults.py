@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from random import Random
 from typing import Any
 
 import pytest
+from docker import APIClient
+from docker.errors import DockerException
 
 from agentd.runtime.docker import engine_watch
+from agentd.runtime.docker.engine import Lane
 from agentd.runtime.docker.runtime import DockerRuntime
 from agentd.runtime.interface import Absent, Exited, RuntimeFailure, StartFailed
 from tests.engines.docker_engines import DockerEngine
@@ -66,16 +70,31 @@ async def test_many_starts_that_are_cancelled_together(drone: DroneAtWork, busyb
     assert left == done
 
 
-async def test_kills_do_not_wait_behind_starts(drone: DroneAtWork, busybox_image: str) -> None:
-    """A key's deadline does not care how busy the engine is."""
+async def test_kills_do_not_wait_behind_starts(
+    drone: DroneAtWork, busybox_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key's deadline does not care how many starts keep the engine busy, not even if none of them gets anywhere."""
     await drone.runtime.start(order("victim", busybox_image))
+    goes_on = threading.Event()
+    held_up: list[str] = []
+
+    def hold_up(_client: APIClient, _config: Any, name: str) -> None:
+        held_up.append(name)
+        goes_on.wait()
+        raise DockerException("held up for ever")
+
+    monkeypatch.setattr(APIClient, "create_container_from_config", hold_up)
     starting = [asyncio.create_task(drone.runtime.start(order(f"crowd-{n}", busybox_image))) for n in range(24)]
-    await asyncio.sleep(0.1)
-    assert await drone.runtime.terminate("victim", hard=True)
-    assert not any(task.done() for task in starting), "the kill did not wait for a start to free a thread"
-    for task in starting:
-        task.cancel()
-    await asyncio.wait(starting)
+    try:
+        await until(lambda: len(held_up) == Lane.START.value)
+        async with asyncio.timeout(5):
+            assert await drone.runtime.terminate("victim", hard=True)
+        assert len(held_up) == Lane.START.value
+    finally:
+        goes_on.set()
+        for task in starting:
+            task.cancel()
+        await asyncio.wait(starting)
 
 
 async def test_an_end_whose_event_was_missed_is_found(
